@@ -1,0 +1,46 @@
+//! What an agent can do besides talking.
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use super::ToolSpec;
+use crate::Caller;
+
+/// Who calls a tool, and from where.
+#[derive(Debug, Clone)]
+pub struct ToolContext {
+    /// On whose behalf the tool acts: it sees what this caller may see.
+    pub caller: Caller,
+    /// The session the call was made in.
+    pub session: majordomo_domain::SessionId,
+}
+
+/// Why a tool has no result. The words go to the model.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ToolError {
+    /// The arguments do not fit the tool's schema.
+    #[error("invalid arguments: {0}")]
+    Arguments(String),
+    /// The tool could not do it.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A tool.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// Name, description and JSON Schema of the arguments.
+    fn spec(&self) -> &ToolSpec;
+    /// Whether calls of this tool may run at the same time as others of the same step.
+    fn is_parallel(&self) -> bool {
+        true
+    }
+    /// Whether a call may be repeated when it is unknown whether it was made (after a crash).
+    fn is_idempotent(&self) -> bool;
+    /// Calls the tool. Dropping the future MUST stop the work.
+    async fn call(
+        &self,
+        context: &ToolContext,
+        arguments: serde_json::Value,
+    ) -> Result<String, ToolError>;
+}
