@@ -15,7 +15,7 @@ pub use ids::{ApiKeyId, InvalidId, MessageId, RunId, SessionId, UserId};
 pub use message::{Image, ImageSource, Message, MessageStatus, Role};
 pub use model::{ModelRef, Usage};
 pub use run::{
-    Hop, Outcome, Run, RunEvent, RunEventKind, RunKind, RunStatus, ToolCall, ToolOutput,
+    Hop, Outcome, Run, RunEvent, RunEventKind, RunKind, RunOptions, RunStatus, ToolCall, ToolOutput,
 };
 pub use session::{Channel, Session, SessionTitle, TitleError};
 pub use time::Timestamp;

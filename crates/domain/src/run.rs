@@ -73,8 +73,21 @@ impl RunStatus {
     }
 }
 
+/// What the caller asked for beyond the message itself. Kept with the run, so that it can be resumed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunOptions {
+    /// The model, as the caller named it; the session's or the configured one when `None`.
+    pub model: Option<String>,
+    /// Instructions in place of the configured ones.
+    pub system_prompt: Option<String>,
+    /// Sampling temperature, `0.0..=2.0`.
+    pub temperature: Option<f64>,
+    /// Most tokens to write per model call.
+    pub max_tokens: Option<u32>,
+}
+
 /// One unit of work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Unique on the server.
     pub id: RunId,
@@ -86,6 +99,8 @@ pub struct Run {
     pub session: SessionId,
     /// The user message it answers.
     pub message: MessageId,
+    /// What the caller asked for.
+    pub options: RunOptions,
     /// Where it stands.
     pub status: RunStatus,
     /// When it was accepted.

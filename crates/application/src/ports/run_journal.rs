@@ -17,7 +17,7 @@ pub enum Durability {
 }
 
 /// A message to the agent and the run that will answer it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewTurn {
     /// Stored if the owner has no session with this id; ignored otherwise.
     pub session: Session,
