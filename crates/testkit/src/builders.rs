@@ -1,0 +1,200 @@
+//! Ready-made rows of the domain. Fields are public: a test changes what it is about with `NewTurn { ..turn(..) }` or by
+//! assignment.
+//!
+//! Identifiers are made of the owner's, the session's and a number, so that two rows collide only where a test wants it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that names an impossible identifier fails at once"
+)]
+
+use majordomo_application::ports::{Answer, NewTurn};
+use majordomo_domain::{
+    ApiKey, ApiKeyId, Channel, Message, MessageId, MessageStatus, Outcome, Role, Run, RunEvent,
+    RunEventKind, RunId, RunKind, RunOptions, RunStatus, Scope, Scopes, Session, SessionId,
+    Timestamp, Usage, UserId,
+};
+
+/// The user with this name.
+///
+/// # Panics
+/// When `name` is no identifier.
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+/// The session id with this text.
+///
+/// # Panics
+/// When `text` is no identifier.
+pub fn session_id(text: &str) -> SessionId {
+    SessionId::parse(text).unwrap()
+}
+
+/// The message id with this text.
+///
+/// # Panics
+/// When `text` is no identifier.
+pub fn message_id(text: &str) -> MessageId {
+    MessageId::parse(text).unwrap()
+}
+
+/// The run id with this text.
+///
+/// # Panics
+/// When `text` is no identifier.
+pub fn run_id(text: &str) -> RunId {
+    RunId::parse(text).unwrap()
+}
+
+/// A point `secs` seconds after 2026-02-02T02:40:00Z.
+pub const fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_770_000_000 + secs)
+}
+
+/// A session without messages, begun at `at(0)`.
+pub fn session(owner: &str, id: &str) -> Session {
+    Session::begin(session_id(id), user(owner), Channel::Api, at(0))
+}
+
+/// A whole user message of a session, said at `at(0)`; its `seq` is 0 until a store assigns one.
+pub fn message(session: &Session, id: &str, text: &str) -> Message {
+    Message {
+        id: message_id(id),
+        owner: session.owner.clone(),
+        session: session.id.clone(),
+        seq: 0,
+        role: Role::User,
+        text: text.to_owned(),
+        images: Vec::new(),
+        status: MessageStatus::Complete,
+        created_at: at(0),
+        run: None,
+        model: None,
+        usage: None,
+    }
+}
+
+/// A running chat turn that answers `message`.
+pub fn run(message: &Message, id: &str) -> Run {
+    Run {
+        id: run_id(id),
+        owner: message.owner.clone(),
+        kind: RunKind::ChatTurn,
+        session: message.session.clone(),
+        message: message.id.clone(),
+        options: RunOptions::default(),
+        status: RunStatus::Running,
+        created_at: message.created_at,
+        finished_at: None,
+    }
+}
+
+/// The owner's `number`th turn in a session: a message said at `at(number)` and its running run, whose journal holds
+/// [`RunEventKind::Started`].
+pub fn turn(owner: &str, session_id: &str, number: u32, text: &str) -> NewTurn {
+    let when = at(i64::from(number));
+    let session = Session {
+        created_at: when,
+        updated_at: when,
+        ..session(owner, session_id)
+    };
+    let mut message = message(
+        &session,
+        &format!("message-{owner}-{session_id}-{number}"),
+        text,
+    );
+    message.created_at = when;
+    let run = run(&message, &format!("run-{owner}-{session_id}-{number}"));
+    message.run = Some(run.id.clone());
+    NewTurn {
+        session,
+        message,
+        run,
+        events: vec![event(1, RunEventKind::Started)],
+    }
+}
+
+/// The same turn, waiting: its run is queued and its journal empty.
+pub fn queued(turn: NewTurn) -> NewTurn {
+    NewTurn {
+        run: Run {
+            status: RunStatus::Queued,
+            ..turn.run
+        },
+        events: Vec::new(),
+        ..turn
+    }
+}
+
+/// The completed end of a turn, half a second after it began: a text piece and `Finished` as events 2 and 3, and the
+/// assistant's message.
+pub fn answer(turn: &NewTurn, text: &str) -> Answer {
+    let finished_at = Timestamp::from_micros(turn.message.created_at.as_micros() + 500_000);
+    let usage = Usage {
+        input_tokens: 12,
+        output_tokens: 5,
+        cached_input_tokens: 3,
+    };
+    let message = Message {
+        id: message_id(&format!("answer-{}", turn.run.id)),
+        role: Role::Assistant,
+        text: text.to_owned(),
+        images: Vec::new(),
+        created_at: finished_at,
+        run: Some(turn.run.id.clone()),
+        model: Some("mock/echo".to_owned()),
+        usage: Some(usage),
+        ..turn.message.clone()
+    };
+    let outcome = Outcome {
+        status: RunStatus::Completed,
+        message: Some(message.id.clone()),
+        model: message.model.clone(),
+        usage,
+        reason: "stop".to_owned(),
+        error: None,
+    };
+    Answer {
+        run: turn.run.id.clone(),
+        status: RunStatus::Completed,
+        finished_at,
+        events: vec![
+            text_event(2, text),
+            event(3, RunEventKind::Finished(outcome)),
+        ],
+        message: Some(message),
+    }
+}
+
+/// An event that happened `seq` seconds after `at(0)`.
+pub fn event(seq: u64, kind: RunEventKind) -> RunEvent {
+    RunEvent {
+        seq,
+        at: at(i64::try_from(seq).unwrap_or(i64::MAX)),
+        kind,
+    }
+}
+
+/// A piece of an answer.
+pub fn text_event(seq: u64, text: &str) -> RunEvent {
+    event(seq, RunEventKind::Text(text.to_owned()))
+}
+
+/// The owner's active key, made at `at(number)`, with the scopes `chat` and `sessions`.
+///
+/// # Panics
+/// When `owner` is no identifier.
+pub fn api_key(owner: &str, number: u32) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::parse(format!("key-{owner}-{number}")).unwrap(),
+        owner: user(owner),
+        name: format!("key {number}"),
+        prefix: format!("pp_{number:05}"),
+        scopes: Scopes::from_iter([Scope::Chat, Scope::Sessions]),
+        created_at: at(i64::from(number)),
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    }
+}
