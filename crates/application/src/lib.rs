@@ -3,8 +3,13 @@
 
 pub mod access;
 pub mod caller;
+pub mod chat;
 pub mod error;
+pub mod models;
+pub mod operations;
 pub mod ports;
+pub mod runs;
+pub mod tools;
 
 pub use caller::{Caller, ScopeDenied};
 pub use error::{ErrorKind, FieldError, ServiceError};

@@ -1,0 +1,364 @@
+//! Accepts messages to the agent, runs their turns, and lets callers watch and stop them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use majordomo_domain::{
+    Channel, Image, Message, MessageStatus, Role, Run, RunEvent, RunEventKind, RunId, RunKind,
+    RunOptions, RunStatus, Scope, Session, SessionId, UserId,
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::commands;
+use super::error::ChatError;
+use super::queue::{PendingTurn, SessionQueue, SessionQueues};
+use super::reply::Turn;
+use crate::caller::Caller;
+use crate::error::FieldError;
+use crate::models::{InferenceMetrics, ModelRegistry};
+use crate::ports::{Clock, IdGenerator, NewTurn, RunJournal, SessionRepository};
+use crate::runs::{RunLog, RunStream};
+use crate::tools::ToolRegistry;
+
+/// What chatting needs.
+pub struct ChatPorts {
+    /// Sessions and their messages.
+    pub sessions: Arc<dyn SessionRepository>,
+    /// Runs and their events.
+    pub journal: Arc<dyn RunJournal>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn IdGenerator>,
+}
+
+/// How the agent works.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// Instructions to the model.
+    pub system_prompt: String,
+    /// Model calls per turn at most.
+    pub max_steps: u32,
+    /// Whether a turn that goes in circles is ended.
+    pub loop_breaker: bool,
+    /// Sampling temperature when the caller names none.
+    pub temperature: Option<f64>,
+    /// Most tokens per model call when the caller names none.
+    pub max_tokens: Option<u32>,
+    /// Context window in tokens of models for which none is configured.
+    pub context_tokens: u64,
+    /// Longest turn.
+    pub turn_timeout: Duration,
+    /// Turns at work at the same time.
+    pub max_concurrent_runs: usize,
+    /// Turns accepted and not ended, over all sessions.
+    pub max_accepted_runs: usize,
+    /// Turns that wait in one session.
+    pub queue_per_session: usize,
+}
+
+/// What becomes of a message to a session in which a turn runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It waits.
+    Queue,
+    /// What runs and waits is stopped, and it goes next.
+    Replace,
+}
+
+/// A message to the agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SendMessage {
+    /// The session, begun if there is none with this id; a new one when `None`.
+    pub session: Option<SessionId>,
+    /// Where it comes from.
+    pub channel: Channel,
+    /// What is said; may be blank only beside a picture.
+    pub text: String,
+    /// Pictures.
+    pub images: Vec<Image>,
+    /// What is asked beyond the message.
+    pub options: RunOptions,
+    /// What becomes of it when a turn runs.
+    pub when_busy: WhenBusy,
+}
+
+/// Longest message, in characters.
+const MAX_TEXT: usize = 100_000;
+/// Pictures per message at most.
+const MAX_IMAGES: usize = 16;
+
+/// The agent's ears and mouth. Its methods must be called on the runtime that is to carry the turns.
+pub struct ChatService {
+    pub(super) sessions: Arc<dyn SessionRepository>,
+    pub(super) journal: Arc<dyn RunJournal>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn IdGenerator>,
+    pub(super) models: Arc<ModelRegistry>,
+    pub(super) tools: Arc<ToolRegistry>,
+    pub(super) metrics: Arc<InferenceMetrics>,
+    pub(super) config: AgentConfig,
+    pub(super) queues: SessionQueues,
+    pub(super) permits: Semaphore,
+    pub(super) shutdown: CancellationToken,
+    accepted: AtomicUsize,
+    live: Mutex<HashMap<RunId, Arc<RunLog>>>,
+}
+
+impl ChatService {
+    /// A service in which nothing runs.
+    pub fn new(
+        ports: ChatPorts,
+        models: Arc<ModelRegistry>,
+        tools: Arc<ToolRegistry>,
+        metrics: Arc<InferenceMetrics>,
+        config: AgentConfig,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            sessions: ports.sessions,
+            journal: ports.journal,
+            clock: ports.clock,
+            ids: ports.ids,
+            models,
+            tools,
+            metrics,
+            permits: Semaphore::new(config.max_concurrent_runs),
+            config,
+            queues: SessionQueues::default(),
+            shutdown: CancellationToken::new(),
+            accepted: AtomicUsize::new(0),
+            live: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Accepts a message. When this returns the message is stored and will be answered, whether or not the caller stays.
+    pub async fn send(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: SendMessage,
+    ) -> Result<Turn, ChatError> {
+        caller.require(Scope::Chat)?;
+        validate(&request)?;
+        self.models.resolve(request.options.model.as_deref())?;
+        let session = match &request.session {
+            Some(session) => session.clone(),
+            None if request.channel == Channel::WebSocket => self.ids.short_session_id(),
+            None => self.ids.session_id(),
+        };
+        if let Some(command) = commands::parse(&request.text) {
+            return self
+                .run_command(caller, session, request.channel, command)
+                .await;
+        }
+        if self.shutdown.is_cancelled() {
+            return Err(ChatError::ShuttingDown);
+        }
+        if self.accepted.fetch_add(1, Ordering::AcqRel) >= self.config.max_accepted_runs {
+            self.accepted.fetch_sub(1, Ordering::AcqRel);
+            return Err(ChatError::Overloaded);
+        }
+        let queue = self.queues.get_or_create(&caller.user, &session);
+        let turn = self.accept(caller, session.clone(), request, &queue).await;
+        if turn.is_err() {
+            self.accepted.fetch_sub(1, Ordering::AcqRel);
+            self.queues.forget(&caller.user, &session, &queue);
+        }
+        turn
+    }
+
+    async fn accept(
+        self: &Arc<Self>,
+        caller: &Caller,
+        session: SessionId,
+        request: SendMessage,
+        queue: &Arc<SessionQueue>,
+    ) -> Result<Turn, ChatError> {
+        let _accepting = queue.accepting.lock().await;
+        if request.when_busy == WhenBusy::Replace {
+            queue.stop();
+        } else if queue.waiting() >= self.config.queue_per_session {
+            return Err(ChatError::SessionQueueFull);
+        }
+        let new_turn = self.new_turn(caller, session, request, queue.is_busy());
+        let (run, mut message) = (new_turn.run.clone(), new_turn.message.clone());
+        let events = new_turn.events.clone();
+        let accepted = self.journal.accept(new_turn).await?;
+        message.seq = accepted.seq;
+        let log = RunLog::new(run.clone(), 0);
+        let last_seq = events.last().map_or(0, |event| event.seq);
+        log.publish(events);
+        let turn = PendingTurn {
+            run,
+            caller: caller.clone(),
+            message,
+            session_model: accepted.session.model,
+            log,
+            stop: CancellationToken::new(),
+            last_seq,
+        };
+        Ok(self.enqueue(turn, queue))
+    }
+
+    fn new_turn(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        request: SendMessage,
+        busy: bool,
+    ) -> NewTurn {
+        let now = self.clock.now();
+        let (run_id, message_id) = (self.ids.run_id(), self.ids.message_id());
+        let message = Message {
+            id: message_id.clone(),
+            owner: caller.user.clone(),
+            session: session.clone(),
+            seq: 0,
+            role: Role::User,
+            text: request.text,
+            images: request.images,
+            status: MessageStatus::Complete,
+            created_at: now,
+            run: Some(run_id.clone()),
+            model: None,
+            usage: None,
+        };
+        let run = Run {
+            id: run_id,
+            owner: caller.user.clone(),
+            kind: RunKind::ChatTurn,
+            session: session.clone(),
+            message: message_id,
+            options: request.options,
+            status: if busy {
+                RunStatus::Queued
+            } else {
+                RunStatus::Running
+            },
+            created_at: now,
+            finished_at: None,
+        };
+        let started = RunEvent {
+            seq: 1,
+            at: now,
+            kind: RunEventKind::Started,
+        };
+        let events = if busy { Vec::new() } else { vec![started] };
+        let session = Session::begin(session, caller.user.clone(), request.channel, now);
+        NewTurn {
+            session,
+            message,
+            run,
+            events,
+        }
+    }
+
+    /// Lets an accepted turn run as soon as its session is free.
+    pub(super) fn enqueue(self: &Arc<Self>, turn: PendingTurn, queue: &Arc<SessionQueue>) -> Turn {
+        let (run, log) = (turn.run.clone(), turn.log.clone());
+        self.live().insert(run.id.clone(), log.clone());
+        let stream = RunStream::live(log, self.journal.clone(), 0, false);
+        if let Some(turn) = queue.enter(turn) {
+            let (service, queue) = (self.clone(), queue.clone());
+            tokio::spawn(async move { service.work(queue, turn).await });
+        }
+        Turn {
+            run: run.id,
+            session: run.session,
+            created_at: run.created_at,
+            stream,
+        }
+    }
+
+    /// Runs a session's turns one after the other until none waits.
+    async fn work(&self, queue: Arc<SessionQueue>, first: PendingTurn) {
+        let (owner, session) = (first.run.owner.clone(), first.run.session.clone());
+        let mut next = Some(first);
+        while let Some(turn) = next {
+            let log = turn.log.clone();
+            self.run_turn(turn).await;
+            log.close();
+            self.live().remove(&log.run().id);
+            self.accepted.fetch_sub(1, Ordering::AcqRel);
+            next = queue.next();
+        }
+        self.queues.forget(&owner, &session, &queue);
+    }
+
+    pub(super) fn count_recovered(&self) {
+        self.accepted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The events of one of the caller's runs above `after`, as they come.
+    pub async fn watch(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        after: u64,
+    ) -> Result<RunStream, ChatError> {
+        caller.require(Scope::Chat)?;
+        let live = self.live().get(run).cloned();
+        if let Some(log) = live.filter(|log| log.run().owner == caller.user) {
+            return Ok(RunStream::live(log, self.journal.clone(), after, true));
+        }
+        let run = self
+            .journal
+            .find(&caller.user, run)
+            .await?
+            .ok_or(ChatError::RunNotFound)?;
+        Ok(RunStream::stored(self.journal.clone(), &run, after))
+    }
+
+    /// The latest run of one of the caller's sessions.
+    pub async fn latest_run(
+        &self,
+        caller: &Caller,
+        session: &SessionId,
+    ) -> Result<Option<Run>, ChatError> {
+        caller.require(Scope::Chat)?;
+        Ok(self
+            .journal
+            .find_in_session(&caller.user, session, None)
+            .await?)
+    }
+
+    /// Stops what runs and waits in one of the caller's sessions. The partial answer is kept.
+    pub fn stop(&self, caller: &Caller, session: &SessionId) -> Result<(), ChatError> {
+        caller.require(Scope::Chat)?;
+        if self.stop_session(&caller.user, session) {
+            Ok(())
+        } else {
+            Err(ChatError::NothingRunning)
+        }
+    }
+
+    pub(super) fn stop_session(&self, owner: &UserId, session: &SessionId) -> bool {
+        self.queues
+            .get(owner, session)
+            .is_some_and(|queue| queue.stop())
+    }
+
+    /// Sessions in which something runs.
+    pub fn active_sessions(&self) -> usize {
+        self.queues.len()
+    }
+
+    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn validate(request: &SendMessage) -> Result<(), ChatError> {
+    let error = if request.text.trim().is_empty() && request.images.is_empty() {
+        "cannot be empty".to_owned()
+    } else if request.text.chars().count() > MAX_TEXT {
+        format!("must not be longer than {MAX_TEXT} characters")
+    } else if request.images.len() > MAX_IMAGES {
+        format!("must not have more than {MAX_IMAGES} images")
+    } else {
+        return Ok(());
+    };
+    Err(ChatError::Invalid(FieldError::new("message", error)))
+}

@@ -1,0 +1,177 @@
+//! The caller's sessions.
+
+use std::sync::Arc;
+
+use majordomo_domain::{Message, Role, Scope, Session, SessionId, SessionTitle};
+
+use super::error::ChatError;
+use super::service::ChatService;
+use crate::caller::Caller;
+use crate::error::FieldError;
+use crate::ports::{IdGenerator, MessageWindow, SearchHit, SearchQuery, SessionRepository};
+
+/// Sessions or hits given at once at most.
+const MAX_LIMIT: u32 = 500;
+/// Messages read at once for an export.
+const EXPORT_PAGE: u32 = 1000;
+/// Longest query, in characters.
+const MAX_QUERY: usize = 1000;
+
+/// A page of sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPage {
+    /// Last active first.
+    pub sessions: Vec<Session>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// Lists, reads, renames, searches and deletes sessions.
+pub struct SessionService {
+    sessions: Arc<dyn SessionRepository>,
+    ids: Arc<dyn IdGenerator>,
+    chat: Arc<ChatService>,
+}
+
+impl SessionService {
+    /// A service over the stored sessions; `chat` is told to stop what runs in a session that goes.
+    pub fn new(
+        sessions: Arc<dyn SessionRepository>,
+        ids: Arc<dyn IdGenerator>,
+        chat: Arc<ChatService>,
+    ) -> Self {
+        Self {
+            sessions,
+            ids,
+            chat,
+        }
+    }
+
+    /// An id under which a session can begin. Nothing is stored until its first message.
+    pub fn reserve(&self, caller: &Caller) -> Result<SessionId, ChatError> {
+        caller.require(Scope::Sessions)?;
+        Ok(self.ids.short_session_id())
+    }
+
+    /// A page of the caller's sessions, last active first.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        limit: u32,
+        offset: u32,
+    ) -> Result<SessionPage, ChatError> {
+        caller.require(Scope::Sessions)?;
+        let (sessions, total) = self
+            .sessions
+            .list(&caller.user, limit.clamp(1, MAX_LIMIT), offset)
+            .await?;
+        Ok(SessionPage { sessions, total })
+    }
+
+    /// One session.
+    pub async fn get(&self, caller: &Caller, id: &SessionId) -> Result<Session, ChatError> {
+        caller.require(Scope::Sessions)?;
+        self.sessions
+            .find(&caller.user, id)
+            .await?
+            .ok_or(ChatError::SessionNotFound)
+    }
+
+    /// The newest messages of a session, oldest first; empty when there is none.
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        id: &SessionId,
+        limit: u32,
+    ) -> Result<Vec<Message>, ChatError> {
+        caller.require(Scope::Sessions)?;
+        let window = MessageWindow::newest(limit.clamp(1, MAX_LIMIT));
+        Ok(self.sessions.messages(&caller.user, id, window).await?)
+    }
+
+    /// The first user message of a page of messages, for previews: what a list shows below the title.
+    pub async fn preview(
+        &self,
+        caller: &Caller,
+        id: &SessionId,
+    ) -> Result<Option<String>, ChatError> {
+        let messages = self.history(caller, id, 1).await?;
+        Ok(messages
+            .into_iter()
+            .next_back()
+            .map(|message| message.text.chars().take(200).collect()))
+    }
+
+    /// A session with all its messages, oldest first.
+    pub async fn export(
+        &self,
+        caller: &Caller,
+        id: &SessionId,
+    ) -> Result<(Session, Vec<Message>), ChatError> {
+        let session = self.get(caller, id).await?;
+        let mut messages: Vec<Message> = Vec::new();
+        let mut window = MessageWindow::newest(EXPORT_PAGE);
+        loop {
+            let mut page = self.sessions.messages(&caller.user, id, window).await?;
+            let whole = page.len() < EXPORT_PAGE as usize;
+            window.before = page.first().map(|message| message.seq);
+            page.append(&mut messages);
+            messages = page;
+            if whole || window.before.is_none() {
+                break;
+            }
+        }
+        messages.retain(|message| message.role != Role::System);
+        Ok((session, messages))
+    }
+
+    /// Gives a session a title that stays.
+    pub async fn rename(
+        &self,
+        caller: &Caller,
+        id: &SessionId,
+        title: &str,
+    ) -> Result<(), ChatError> {
+        caller.require(Scope::Sessions)?;
+        let title = SessionTitle::choose(title)?;
+        found(self.sessions.rename(&caller.user, id, &title).await?)
+    }
+
+    /// Deletes a session with all its messages; what runs in it is stopped.
+    pub async fn delete(&self, caller: &Caller, id: &SessionId) -> Result<(), ChatError> {
+        caller.require(Scope::Sessions)?;
+        self.chat.stop_session(&caller.user, id);
+        found(self.sessions.delete(&caller.user, id).await?)
+    }
+
+    /// Searches the caller's messages for words, best first. An empty query finds nothing.
+    pub async fn search(
+        &self,
+        caller: &Caller,
+        text: &str,
+        limit: u32,
+    ) -> Result<Vec<SearchHit>, ChatError> {
+        caller.require(Scope::Sessions)?;
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        if text.chars().count() > MAX_QUERY {
+            let error = format!("must not be longer than {MAX_QUERY} characters");
+            return Err(ChatError::Invalid(FieldError::new("q", error)));
+        }
+        let query = SearchQuery {
+            text: text.to_owned(),
+            limit: limit.clamp(1, MAX_LIMIT),
+        };
+        Ok(self.sessions.search(&caller.user, &query).await?)
+    }
+}
+
+fn found(found: bool) -> Result<(), ChatError> {
+    if found {
+        Ok(())
+    } else {
+        Err(ChatError::SessionNotFound)
+    }
+}

@@ -1,0 +1,455 @@
+//! One turn: the agent loop between a question and its answer.
+
+use std::collections::HashSet;
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use majordomo_domain::{
+    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, Scope, ToolCall,
+    ToolOutput, Usage,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::context;
+use super::loop_breaker::LoopBreaker;
+use super::queue::PendingTurn;
+use super::service::ChatService;
+use crate::models::ModelsError;
+use crate::ports::{
+    Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
+    ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
+};
+use crate::runs::JournalWriter;
+
+/// Longest answer, in bytes over all steps: a model that never stops must not fill the memory.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// Tool calls of one step at most.
+const MAX_CALLS: usize = 64;
+/// Largest part of the context window kept free for the answer when no maximum is asked for: one quarter.
+const ANSWER_SHARE: u64 = 4;
+
+/// What has been said so far in a turn.
+#[derive(Default)]
+struct Draft {
+    text: String,
+    model: Option<ModelRef>,
+    usage: Usage,
+}
+
+/// How the loop came to its end.
+struct End {
+    status: RunStatus,
+    reason: String,
+    error: Option<String>,
+}
+
+impl End {
+    fn completed(reason: FinishReason) -> Self {
+        Self {
+            status: RunStatus::Completed,
+            reason: reason.as_str().to_owned(),
+            error: None,
+        }
+    }
+
+    fn failed(reason: &str, error: impl Into<String>) -> Self {
+        Self {
+            status: RunStatus::Failed,
+            reason: reason.to_owned(),
+            error: Some(error.into()),
+        }
+    }
+
+    fn cut(status: RunStatus, reason: &str) -> Self {
+        Self {
+            status,
+            reason: reason.to_owned(),
+            error: Some(format!("The answer was {reason}")),
+        }
+    }
+}
+
+impl From<RepositoryError> for End {
+    fn from(error: RepositoryError) -> Self {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a run's journal cannot be written"
+        );
+        Self::failed("storage", "Storage is unavailable")
+    }
+}
+
+impl From<ModelError> for End {
+    fn from(error: ModelError) -> Self {
+        Self::failed(error.code(), error.message)
+    }
+}
+
+/// One answer of a model.
+#[derive(Default)]
+struct Step {
+    text: String,
+    calls: Vec<ToolCall>,
+}
+
+impl ChatService {
+    /// Runs a turn to its end. Whatever happens, the run's journal gets its last event, or the run is left for recovery.
+    pub(super) async fn run_turn(&self, turn: PendingTurn) {
+        let mut writer = JournalWriter::new(
+            self.journal.clone(),
+            self.clock.clone(),
+            turn.log.clone(),
+            turn.last_seq,
+        );
+        let mut draft = Draft::default();
+        let deadline = Instant::now() + self.config.turn_timeout;
+        let end = tokio::select! {
+            biased;
+            () = turn.stop.cancelled() => End::cut(RunStatus::Stopped, "stopped"),
+            () = self.shutdown.cancelled() => End::cut(RunStatus::Interrupted, "interrupted"),
+            end = timeout_at(deadline, self.converse(&turn, &mut writer, &mut draft)) => {
+                end.unwrap_or_else(|_| End::failed("timeout", "The turn took too long"))
+            }
+        };
+        if end.status == RunStatus::Interrupted && turn.last_seq == 0 && writer.is_untouched() {
+            return; // It never began: it stays queued and runs after the restart.
+        }
+        self.finish_turn(&turn, &mut writer, draft, end).await;
+    }
+
+    async fn finish_turn(
+        &self,
+        turn: &PendingTurn,
+        writer: &mut JournalWriter,
+        draft: Draft,
+        end: End,
+    ) {
+        let status = match end.status {
+            RunStatus::Completed => MessageStatus::Complete,
+            RunStatus::Stopped => MessageStatus::Stopped,
+            _ => MessageStatus::Interrupted,
+        };
+        let model = draft.model.as_ref().map(ToString::to_string);
+        let silent = draft.text.is_empty() && end.status != RunStatus::Completed;
+        let message = (!silent).then(|| Message {
+            id: self.ids.message_id(),
+            seq: 0,
+            role: Role::Assistant,
+            text: draft.text,
+            images: Vec::new(),
+            status,
+            model: model.clone(),
+            usage: Some(draft.usage),
+            ..turn.message.clone()
+        });
+        let outcome = Outcome {
+            status: end.status,
+            message: message.as_ref().map(|message| message.id.clone()),
+            model,
+            usage: draft.usage,
+            reason: end.reason,
+            error: end.error,
+        };
+        let answer = Answer {
+            run: turn.run.id.clone(),
+            status: end.status,
+            finished_at: self.clock.now(),
+            events: Vec::new(),
+            message,
+        };
+        if let Err(error) = writer.finish(answer, RunEventKind::Finished(outcome)).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, run = %turn.run.id, "the end of a run cannot be stored");
+            writer.abandon(Outcome {
+                status: RunStatus::Failed,
+                message: None,
+                model: None,
+                usage: Usage::default(),
+                reason: "storage".to_owned(),
+                error: Some("Storage is unavailable".to_owned()),
+            });
+        }
+    }
+
+    async fn converse(
+        &self,
+        turn: &PendingTurn,
+        writer: &mut JournalWriter,
+        draft: &mut Draft,
+    ) -> End {
+        match self.try_converse(turn, writer, draft).await {
+            Ok(end) | Err(end) => end,
+        }
+    }
+
+    async fn try_converse(
+        &self,
+        turn: &PendingTurn,
+        writer: &mut JournalWriter,
+        draft: &mut Draft,
+    ) -> Result<End, End> {
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| End::cut(RunStatus::Interrupted, "interrupted"))?;
+        if turn.last_seq == 0 {
+            writer.start().await?;
+        }
+        let name = turn
+            .run
+            .options
+            .model
+            .as_deref()
+            .or(turn.session_model.as_deref());
+        let model = match self.models.resolve(name) {
+            Ok(model) => model,
+            Err(error) => return Err(Self::no_answer(error, writer)),
+        };
+        let mut messages = self.context(turn, &model).await?;
+        let mut breaker = LoopBreaker::default();
+        for _ in 0..self.config.max_steps {
+            let (step, reason) = self.step(turn, &model, &messages, writer, draft).await?;
+            if step.calls.is_empty() {
+                return Ok(End::completed(reason));
+            }
+            let outputs = self.call_tools(turn, &step.calls, writer).await?;
+            let circles = step
+                .calls
+                .iter()
+                .zip(&outputs)
+                .any(|(call, output)| breaker.note(call, output));
+            if circles && self.config.loop_breaker {
+                return Err(End::failed(
+                    "loop",
+                    "The agent kept making the same tool calls and was stopped",
+                ));
+            }
+            messages.push(ModelMessage::Assistant {
+                text: step.text,
+                tool_calls: step.calls,
+            });
+            messages.extend(outputs.into_iter().map(|output| ModelMessage::Tool {
+                call_id: output.call_id,
+                name: output.name,
+                content: output.content,
+                is_error: output.is_error,
+            }));
+        }
+        Err(End::failed(
+            "max_steps",
+            format!("The agent took more than {} steps", self.config.max_steps),
+        ))
+    }
+
+    async fn context(
+        &self,
+        turn: &PendingTurn,
+        model: &ModelRef,
+    ) -> Result<Vec<ModelMessage>, End> {
+        let history = if turn.message.seq == 1 {
+            Vec::new()
+        } else {
+            let window = MessageWindow::newest(context::HISTORY_LIMIT);
+            self.sessions
+                .messages(&turn.run.owner, &turn.run.session, window)
+                .await?
+        };
+        let prompt = turn
+            .run
+            .options
+            .system_prompt
+            .as_deref()
+            .unwrap_or(&self.config.system_prompt);
+        let window = self
+            .models
+            .context_tokens(model)
+            .unwrap_or(self.config.context_tokens);
+        let asked = turn
+            .run
+            .options
+            .max_tokens
+            .or(self.config.max_tokens)
+            .map(u64::from);
+        let reserve = asked.unwrap_or(window / ANSWER_SHARE).min(window / 2);
+        Ok(context::build(
+            prompt,
+            &history,
+            &turn.message,
+            window - reserve,
+        ))
+    }
+
+    /// Asks the model once and passes its answer on as it comes.
+    async fn step(
+        &self,
+        turn: &PendingTurn,
+        model: &ModelRef,
+        messages: &[ModelMessage],
+        writer: &mut JournalWriter,
+        draft: &mut Draft,
+    ) -> Result<(Step, FinishReason), End> {
+        let options = &turn.run.options;
+        let begun = Instant::now();
+        let opened = self.models.open(model, |model| ModelRequest {
+            tools: self.tools.specs(),
+            temperature: options.temperature.or(self.config.temperature),
+            max_tokens: options.max_tokens.or(self.config.max_tokens),
+            ..ModelRequest::new(&model.model, messages.to_vec())
+        });
+        let opened = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.metrics
+                    .record(false, Usage::default(), begun.elapsed());
+                return Err(Self::no_answer(error, writer));
+            }
+        };
+        push_hops(writer, opened.hops);
+        draft.model = Some(opened.model);
+        let before = draft.usage;
+        let result = read_step(opened.stream, writer, draft).await;
+        let spent = Usage {
+            input_tokens: draft.usage.input_tokens - before.input_tokens,
+            output_tokens: draft.usage.output_tokens - before.output_tokens,
+            cached_input_tokens: draft.usage.cached_input_tokens - before.cached_input_tokens,
+        };
+        self.metrics.record(result.is_ok(), spent, begun.elapsed());
+        result
+    }
+
+    fn no_answer(error: ModelsError, writer: &mut JournalWriter) -> End {
+        match error {
+            ModelsError::UnknownModel(name) => {
+                End::failed("invalid", format!("The model `{name}` does not exist"))
+            }
+            ModelsError::NoAnswer { hops, last } => {
+                push_hops(writer, hops);
+                End::from(last)
+            }
+        }
+    }
+
+    /// Calls the tools of one step. The journal knows of every call before it is made and of every result before the
+    /// model does.
+    async fn call_tools(
+        &self,
+        turn: &PendingTurn,
+        calls: &[ToolCall],
+        writer: &mut JournalWriter,
+    ) -> Result<Vec<ToolOutput>, End> {
+        let tools = || calls.iter().map(|call| self.tools.find(&call.name));
+        let repeatable = tools().flatten().all(|tool| tool.is_idempotent());
+        let durability = if repeatable {
+            Durability::Written
+        } else {
+            Durability::Flushed
+        };
+        for call in calls {
+            writer.push(RunEventKind::ToolCalled(call.clone()));
+        }
+        writer.flush(durability).await?;
+        let context = ToolContext {
+            caller: turn.caller.clone(),
+            session: turn.run.session.clone(),
+        };
+        let outputs = if tools().flatten().all(|tool| tool.is_parallel()) {
+            join_all(calls.iter().map(|call| self.tools.call(&context, call))).await
+        } else {
+            let mut outputs = Vec::with_capacity(calls.len());
+            for call in calls {
+                outputs.push(self.tools.call(&context, call).await);
+            }
+            outputs
+        };
+        for output in &outputs {
+            writer.push(RunEventKind::ToolReturned(output.clone()));
+        }
+        writer.flush(durability).await?;
+        Ok(outputs)
+    }
+
+    /// The scopes under which a turn that outlived its process goes on.
+    pub(super) fn recovery_scopes() -> majordomo_domain::Scopes {
+        [Scope::Chat, Scope::Sessions].into_iter().collect()
+    }
+}
+
+fn push_hops(writer: &mut JournalWriter, hops: Vec<Hop>) {
+    for hop in hops {
+        writer.push(RunEventKind::Hop(hop));
+    }
+}
+
+/// Reads one model answer to its end. While a piece of the journal is being written the next deltas are read already.
+async fn read_step(
+    mut stream: ModelStream,
+    writer: &mut JournalWriter,
+    draft: &mut Draft,
+) -> Result<(Step, FinishReason), End> {
+    let mut step = Step::default();
+    let before = draft.usage;
+    loop {
+        let delta = tokio::select! {
+            biased;
+            delta = stream.next() => delta,
+            written = writer.progress(), if !writer.is_idle() => { written?; continue; }
+        };
+        let broke_off =
+            || ModelError::new(ModelErrorKind::Malformed, "The model's answer broke off");
+        match delta.ok_or_else(broke_off)?? {
+            ModelDelta::Text(text) => {
+                if step.text.is_empty() && !draft.text.is_empty() {
+                    push_text(writer, draft, "\n\n".to_owned());
+                }
+                step.text.push_str(&text);
+                push_text(writer, draft, text);
+                if draft.text.len() > MAX_ANSWER {
+                    return Ok((Step::default(), FinishReason::Length));
+                }
+            }
+            ModelDelta::Reasoning(text) => writer.push(RunEventKind::Reasoning(text)),
+            ModelDelta::ToolCallStarted { id, name, .. } => {
+                if step.calls.len() == MAX_CALLS {
+                    return Err(End::failed(
+                        "malformed",
+                        "The model asked for too many tools at once",
+                    ));
+                }
+                step.calls.push(ToolCall {
+                    id,
+                    name,
+                    arguments: String::new(),
+                });
+            }
+            ModelDelta::ToolCallArguments { index, fragment } => {
+                if let Some(call) = step.calls.get_mut(index)
+                    && call.arguments.len() + fragment.len() <= MAX_ANSWER
+                {
+                    call.arguments.push_str(&fragment);
+                }
+            }
+            ModelDelta::Usage(usage) => draft.usage = before.plus(usage),
+            ModelDelta::Finish(reason) => {
+                make_ids_unique(&mut step.calls);
+                return Ok((step, reason));
+            }
+        }
+    }
+}
+
+fn push_text(writer: &mut JournalWriter, draft: &mut Draft, text: String) {
+    draft.text.push_str(&text);
+    writer.push(RunEventKind::Text(text));
+}
+
+/// Some providers number the calls of every answer anew, or name none: within a step names must differ.
+fn make_ids_unique(calls: &mut [ToolCall]) {
+    let mut seen = HashSet::new();
+    for (index, call) in calls.iter_mut().enumerate() {
+        if call.id.is_empty() || !seen.insert(call.id.clone()) {
+            call.id = format!("call_{index}_{}", call.name);
+            seen.insert(call.id.clone());
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The configured providers and the chain of models asked in turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
+use majordomo_domain::{Hop, ModelRef};
+
+use super::cooldown::{Cooldowns, Standing};
+use super::error::ModelsError;
+use crate::ports::{
+    ChatModel, Clock, ModelDelta, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
+};
+
+/// A configured provider.
+pub struct Provider {
+    /// Its configured name.
+    pub name: String,
+    /// How it is asked.
+    pub model: Arc<dyn ChatModel>,
+    /// Models it is known to offer; a bare model name is looked up here.
+    pub models: Vec<String>,
+    /// The context window of its models in tokens, where configured.
+    pub context_tokens: Option<u64>,
+}
+
+/// What the operator configured.
+pub struct RegistryConfig {
+    /// The providers, at least one.
+    pub providers: Vec<Provider>,
+    /// What answers when nothing is named.
+    pub default: ModelRef,
+    /// What is asked when that does not answer, in order.
+    pub fallback: Vec<ModelRef>,
+}
+
+/// Longest wait for a model whose provider asked for a pause, when no other is left.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// A model's answer that has begun.
+pub struct Opened {
+    /// The model that answers.
+    pub model: ModelRef,
+    /// Its answer.
+    pub stream: ModelStream,
+    /// The models asked before it in vain.
+    pub hops: Vec<Hop>,
+}
+
+/// One model on offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// Where it is.
+    pub model: ModelRef,
+    /// What its provider tells of it.
+    pub info: ModelInfo,
+    /// Whether it answers when nothing is named.
+    pub is_default: bool,
+}
+
+/// Chooses and asks models.
+pub struct ModelRegistry {
+    providers: Vec<Provider>,
+    default: ModelRef,
+    fallback: Vec<ModelRef>,
+    cooldowns: Cooldowns,
+    clock: Arc<dyn Clock>,
+}
+
+impl ModelRegistry {
+    /// A registry of the configured providers.
+    pub fn new(config: RegistryConfig, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            providers: config.providers,
+            default: config.default,
+            fallback: config.fallback,
+            cooldowns: Cooldowns::default(),
+            clock,
+        }
+    }
+
+    /// What answers when nothing is named.
+    pub fn default_model(&self) -> &ModelRef {
+        &self.default
+    }
+
+    /// Finds the model a caller names: `provider/model` of a configured provider; else a model some provider is known
+    /// to offer; else a model of the default provider, which then decides. The built-in assistant offers one model only.
+    pub fn resolve(&self, name: Option<&str>) -> Result<ModelRef, ModelsError> {
+        let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
+            return Ok(self.default.clone());
+        };
+        if let Some(model) = ModelRef::parse(name)
+            && let Some(provider) = self.provider(&model.provider)
+        {
+            return if offers(provider, &model.model) {
+                Ok(model)
+            } else {
+                Err(unknown(name))
+            };
+        }
+        let listed = self
+            .providers
+            .iter()
+            .find(|provider| provider.models.iter().any(|model| model == name));
+        let provider = listed
+            .or_else(|| self.provider(&self.default.provider))
+            .ok_or_else(|| unknown(name))?;
+        if offers(provider, name) {
+            Ok(ModelRef::new(&provider.name, name))
+        } else {
+            Err(unknown(name))
+        }
+    }
+
+    /// The provider of this name.
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// The configured providers.
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// The context window of a model in tokens, where configured.
+    pub fn context_tokens(&self, model: &ModelRef) -> Option<u64> {
+        self.provider(&model.provider)?.context_tokens
+    }
+
+    /// Asks `first`, then the fallback models, until one begins to answer. A model is asked again by nobody once
+    /// output has begun: errors after that end the stream. `request` is made anew for each model.
+    pub async fn open(
+        &self,
+        first: &ModelRef,
+        mut request: impl FnMut(&ModelRef) -> ModelRequest,
+    ) -> Result<Opened, ModelsError> {
+        let mut hops = Vec::new();
+        let mut last = ModelError::new(ModelErrorKind::Unavailable, "No model is configured");
+        for (model, wait) in self.candidates(first) {
+            if wait > LONGEST_WAIT {
+                last = ModelError::new(
+                    ModelErrorKind::RateLimited {
+                        retry_after: Some(wait),
+                    },
+                    format!("{model} asked for a pause"),
+                );
+                break;
+            }
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            match self.begin(&model, request(&model)).await {
+                Ok(stream) => {
+                    self.cooldowns.clear(&model);
+                    return Ok(Opened {
+                        model,
+                        stream,
+                        hops,
+                    });
+                }
+                Err(error) => {
+                    self.cooldowns.note(&model, &error, self.clock.now());
+                    let hop = Hop {
+                        model: model.to_string(),
+                        code: error.code().to_owned(),
+                        message: error.message.clone(),
+                    };
+                    hops.push(hop);
+                    let hopeless = matches!(
+                        error.kind,
+                        ModelErrorKind::Refused
+                            | ModelErrorKind::Invalid
+                            | ModelErrorKind::Cancelled
+                    );
+                    last = error;
+                    if hopeless {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(ModelsError::NoAnswer { hops, last })
+    }
+
+    /// Opens a stream and waits for its first delta, so that a failure before it can still be mended.
+    async fn begin(
+        &self,
+        model: &ModelRef,
+        request: ModelRequest,
+    ) -> Result<ModelStream, ModelError> {
+        let provider = self.provider(&model.provider).ok_or_else(|| {
+            ModelError::new(
+                ModelErrorKind::Invalid,
+                format!("{model} is not configured"),
+            )
+        })?;
+        let mut stream = provider.model.stream(request).await?;
+        let first: ModelDelta = match stream.next().await {
+            Some(first) => first?,
+            None => {
+                return Err(ModelError::new(
+                    ModelErrorKind::Malformed,
+                    format!("{model} gave no answer"),
+                ));
+            }
+        };
+        Ok(stream::once(async move { Ok(first) }).chain(stream).boxed())
+    }
+
+    /// The chain in the order to ask, each with the pause to make first: ready models, then shaky ones, then, only when
+    /// there is no other, the one barred for the shortest time.
+    fn candidates(&self, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
+        let now = self.clock.now();
+        let (mut ready, mut shaky) = (Vec::new(), Vec::new());
+        let mut barred: Option<(ModelRef, Duration)> = None;
+        let mut seen = Vec::new();
+        for model in std::iter::once(first).chain(&self.fallback) {
+            if seen.contains(&model) {
+                continue;
+            }
+            seen.push(model);
+            match self.cooldowns.standing(model, now) {
+                Standing::Ready => ready.push((model.clone(), Duration::ZERO)),
+                Standing::Shaky => shaky.push((model.clone(), Duration::ZERO)),
+                Standing::Barred(wait) => {
+                    if barred.as_ref().is_none_or(|(_, shortest)| wait < *shortest) {
+                        barred = Some((model.clone(), wait));
+                    }
+                }
+            }
+        }
+        ready.append(&mut shaky);
+        if ready.is_empty() {
+            ready.extend(barred);
+        }
+        ready
+    }
+
+    /// Notes how a relayed call ended, so that the next caller fares by it.
+    pub fn note(&self, model: &ModelRef, result: Result<(), &ModelError>) {
+        match result {
+            Ok(()) => self.cooldowns.clear(model),
+            Err(error) => self.cooldowns.note(model, error, self.clock.now()),
+        }
+    }
+
+    /// The models on offer: what each provider tells, asked at the same time; for a provider that does not answer,
+    /// what is configured.
+    pub async fn catalog(&self) -> Vec<CatalogEntry> {
+        let answers = join_all(self.providers.iter().map(|provider| async move {
+            let mut offered = provider.model.models().await.unwrap_or_default();
+            for id in &provider.models {
+                if !offered.iter().any(|info| info.id == *id) {
+                    offered.push(ModelInfo {
+                        id: id.clone(),
+                        ..ModelInfo::default()
+                    });
+                }
+            }
+            (provider, offered)
+        }))
+        .await;
+        let mut entries: Vec<CatalogEntry> = answers
+            .into_iter()
+            .flat_map(|(provider, offered)| {
+                offered
+                    .into_iter()
+                    .map(move |info| (ModelRef::new(&provider.name, &info.id), info))
+            })
+            .map(|(model, info)| CatalogEntry {
+                is_default: model == self.default,
+                model,
+                info,
+            })
+            .collect();
+        if !entries.iter().any(|entry| entry.is_default) {
+            let info = ModelInfo {
+                id: self.default.model.clone(),
+                ..ModelInfo::default()
+            };
+            entries.insert(
+                0,
+                CatalogEntry {
+                    model: self.default.clone(),
+                    info,
+                    is_default: true,
+                },
+            );
+        }
+        entries
+    }
+}
+
+/// The name of the provider that needs no model.
+pub(crate) const BUILTIN_PROVIDER: &str = "builtin";
+
+fn offers(provider: &Provider, model: &str) -> bool {
+    provider.name != BUILTIN_PROVIDER || provider.models.iter().any(|known| known == model)
+}
+
+fn unknown(name: &str) -> ModelsError {
+    ModelsError::UnknownModel(name.to_owned())
+}

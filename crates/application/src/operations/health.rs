@@ -1,0 +1,130 @@
+//! Whether the parts this server needs answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use majordomo_domain::{ModelRef, Timestamp};
+use tokio::time::{Instant, timeout};
+
+use crate::models::ModelRegistry;
+use crate::ports::{Clock, StorageHealth, StorageStatus};
+
+/// Longest wait for one part.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How one part answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Whether it answered.
+    pub healthy: bool,
+    /// How long it took.
+    pub latency: Duration,
+    /// What is wrong, in words fit for the public.
+    pub error: Option<String>,
+}
+
+/// How all parts answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthReport {
+    /// The default model's provider.
+    pub inference: Probe,
+    /// The model that was meant.
+    pub model: ModelRef,
+    /// The database.
+    pub database: Probe,
+    /// What the database says of itself, when it answered.
+    pub storage: Option<StorageStatus>,
+}
+
+impl HealthReport {
+    /// Whether the server can do its work.
+    pub fn is_ready(&self) -> bool {
+        self.inference.healthy && self.database.healthy
+    }
+}
+
+/// Probes the parts this server needs, at the same time, each with a time limit.
+pub struct HealthService {
+    models: Arc<ModelRegistry>,
+    storage: Arc<dyn StorageHealth>,
+    clock: Arc<dyn Clock>,
+    started_at: Timestamp,
+}
+
+impl HealthService {
+    /// A service that counts its uptime from now.
+    pub fn new(
+        models: Arc<ModelRegistry>,
+        storage: Arc<dyn StorageHealth>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let started_at = clock.now();
+        Self {
+            models,
+            storage,
+            clock,
+            started_at,
+        }
+    }
+
+    /// How long this process has run.
+    pub fn uptime(&self) -> Duration {
+        self.clock.now().since(self.started_at)
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Probes every part.
+    pub async fn check(&self) -> HealthReport {
+        let (inference, (database, storage)) =
+            tokio::join!(self.check_inference(), self.check_storage());
+        HealthReport {
+            inference,
+            model: self.models.default_model().clone(),
+            database,
+            storage,
+        }
+    }
+
+    /// Probes the database only.
+    pub async fn check_storage(&self) -> (Probe, Option<StorageStatus>) {
+        let begun = Instant::now();
+        let result = timeout(PROBE_TIMEOUT, self.storage.check()).await;
+        let (status, error) = match result {
+            Ok(Ok(status)) => (Some(status), None),
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the database does not answer"
+                );
+                (None, Some("the database does not answer"))
+            }
+            Err(_) => (None, Some("no answer in time")),
+        };
+        (probe(begun, error.map(str::to_owned)), status)
+    }
+
+    async fn check_inference(&self) -> Probe {
+        let begun = Instant::now();
+        let Some(provider) = self.models.provider(&self.models.default_model().provider) else {
+            return probe(begun, Some("no model is configured".to_owned()));
+        };
+        let error = match timeout(PROBE_TIMEOUT, provider.model.models()).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.message),
+            Err(_) => Some("no answer in time".to_owned()),
+        };
+        probe(begun, error)
+    }
+}
+
+fn probe(begun: Instant, error: Option<String>) -> Probe {
+    Probe {
+        healthy: error.is_none(),
+        latency: begun.elapsed(),
+        error,
+    }
+}

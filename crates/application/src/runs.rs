@@ -1,0 +1,9 @@
+//! Live runs: what is written to a run's journal reaches everyone who watches it.
+
+mod log;
+mod stream;
+mod writer;
+
+pub use log::RunLog;
+pub use stream::RunStream;
+pub(crate) use writer::JournalWriter;
