@@ -4,3 +4,4 @@
 pub mod builders;
 pub mod contract;
 pub mod fold;
+pub mod in_memory;

@@ -1,0 +1,137 @@
+//! Sessions and their messages in memory.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use majordomo_application::ports::{
+    MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
+};
+use majordomo_domain::{Message, Session, SessionId, SessionTitle, UserId};
+
+use super::{InMemoryStore, count, search};
+
+#[async_trait]
+impl SessionRepository for InMemoryStore {
+    async fn find(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+    ) -> Result<Option<Session>, RepositoryError> {
+        let state = self.state();
+        let found = state.conversation(owner, id);
+        Ok(found.map(|conversation| conversation.session.clone()))
+    }
+
+    async fn list(
+        &self,
+        owner: &UserId,
+        limit: u32,
+        offset: u32,
+    ) -> Result<(Vec<Session>, u64), RepositoryError> {
+        let state = self.state();
+        let mut sessions: Vec<&Session> = state
+            .conversations
+            .values()
+            .map(|conversation| &conversation.session)
+            .filter(|session| session.owner == *owner)
+            .collect();
+        sessions.sort_by_key(|session| Reverse(session.updated_at));
+        let total = u64::try_from(sessions.len()).unwrap_or(u64::MAX);
+        let page = sessions.into_iter().skip(count(offset)).take(count(limit));
+        Ok((page.cloned().collect(), total))
+    }
+
+    async fn rename(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        title: &SessionTitle,
+    ) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let Some(conversation) = state.conversation_mut(owner, id) else {
+            return Ok(false);
+        };
+        conversation.session.title = title.clone();
+        Ok(true)
+    }
+
+    async fn set_model(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        model: Option<&str>,
+    ) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let Some(conversation) = state.conversation_mut(owner, id) else {
+            return Ok(false);
+        };
+        conversation.session.model = model.map(str::to_owned);
+        Ok(true)
+    }
+
+    async fn delete(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        state.forget_runs(owner, id);
+        let key = (owner.clone(), id.clone());
+        Ok(state.conversations.remove(&key).is_some())
+    }
+
+    async fn clear(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        state.forget_runs(owner, id);
+        let Some(conversation) = state.conversation_mut(owner, id) else {
+            return Ok(false);
+        };
+        conversation.messages.clear();
+        conversation.session.message_count = 0;
+        Ok(true)
+    }
+
+    async fn messages(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        window: MessageWindow,
+    ) -> Result<Vec<Message>, RepositoryError> {
+        let state = self.state();
+        let messages = state
+            .conversation(owner, id)
+            .map_or(&[][..], |conversation| &conversation.messages);
+        let mut newest: Vec<Message> = messages
+            .iter()
+            .rev()
+            .filter(|message| window.before.is_none_or(|before| message.seq < before))
+            .take(count(window.limit))
+            .cloned()
+            .collect();
+        newest.reverse();
+        Ok(newest)
+    }
+
+    async fn search(
+        &self,
+        owner: &UserId,
+        query: &SearchQuery,
+    ) -> Result<Vec<SearchHit>, RepositoryError> {
+        let Some(words) = search::Words::of(&query.text) else {
+            return Ok(Vec::new());
+        };
+        let state = self.state();
+        let mut hits: Vec<SearchHit> = state
+            .conversations
+            .values()
+            .filter(|conversation| conversation.session.owner == *owner)
+            .flat_map(|conversation| {
+                let session = &conversation.session;
+                let messages = conversation.messages.iter();
+                messages.filter_map(|message| words.hit(session, message))
+            })
+            .collect();
+        hits.sort_by(|a, b| {
+            let better = b.score.total_cmp(&a.score);
+            better.then_with(|| b.created_at.cmp(&a.created_at))
+        });
+        hits.truncate(count(query.limit));
+        Ok(hits)
+    }
+}
