@@ -21,8 +21,10 @@ pub mod events;
 pub mod finishing;
 pub mod health;
 pub mod journal;
+pub mod removal;
 pub mod search;
 pub mod sessions;
+pub mod snippets;
 
 /// All storage ports over one empty storage.
 pub struct Stores {
@@ -84,8 +86,8 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
     );
 }
 
-/// Makes one `#[tokio::test]` of each case of every suite, in the modules `sessions`, `journal`, `events`, `finishing`,
-/// `search`, `api_keys` and `health`. Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
+/// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `removal`, `journal`,
+/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
 /// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
 /// ```ignore
@@ -122,6 +124,8 @@ macro_rules! contract_tests {
             text_reads_back_byte_for_byte
             images_read_back_in_order
             times_read_back_to_the_microsecond
+        }
+        $crate::contract_suite! { removal:
             deleting_removes_everything_of_the_session
             deleting_leaves_other_sessions_alone
             a_deleted_session_can_begin_again
@@ -196,11 +200,13 @@ macro_rules! contract_tests {
             the_owners_name_is_not_searched
             the_limit_is_respected
             the_better_match_comes_first
+            a_renamed_session_shows_its_new_title
+            deleted_and_cleared_messages_are_not_found
+        }
+        $crate::contract_suite! { snippets:
             a_snippet_is_short_and_holds_the_match
             a_snippet_of_wide_characters_is_cut_between_them
             highlights_point_at_the_words
-            a_renamed_session_shows_its_new_title
-            deleted_and_cleared_messages_are_not_found
         }
         $crate::contract_suite! { api_keys:
             a_key_is_found_by_its_digest

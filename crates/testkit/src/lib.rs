@@ -2,6 +2,19 @@
 //! model, ready-made rows, and the contract suites that every storage backend passes. A dev-dependency only.
 
 pub mod builders;
+pub mod clock;
 pub mod contract;
+pub mod failing;
 pub mod fold;
+pub mod ids;
 pub mod in_memory;
+pub mod scripted_model;
+pub mod secrets;
+
+pub use clock::FixedClock;
+pub use contract::Stores;
+pub use failing::FailingStore;
+pub use ids::SequentialIds;
+pub use in_memory::InMemoryStore;
+pub use scripted_model::{Gate, Script, ScriptedModel, StreamCounts};
+pub use secrets::{InMemoryMasterTokenStore, PlainPasswordHasher};

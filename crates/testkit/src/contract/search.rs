@@ -5,19 +5,18 @@ use majordomo_domain::{Role, SessionTitle};
 
 use super::Stores;
 use crate::builders::{answer, at, session_id, turn, user};
-use crate::fold::fold;
 
 /// Longest snippet, in characters.
 const SNIPPET_CHARS: usize = 200;
 
 /// Stores each text as a message of alice's, in one session.
-async fn say(stores: &Stores, texts: &[&str]) {
+pub(super) async fn say(stores: &Stores, texts: &[&str]) {
     for (number, text) in (1..).zip(texts) {
         say_as(stores, "alice", number, text).await;
     }
 }
 
-async fn say_as(stores: &Stores, owner: &str, number: u32, text: &str) {
+pub(super) async fn say_as(stores: &Stores, owner: &str, number: u32, text: &str) {
     let turn = turn(owner, "trip", number, text);
     stores.journal.accept(turn).await.unwrap();
 }
@@ -38,7 +37,7 @@ async fn hits_of(stores: &Stores, owner: &str, text: &str, limit: u32) -> Vec<Se
     hits
 }
 
-async fn hits(stores: &Stores, text: &str) -> Vec<SearchHit> {
+pub(super) async fn hits(stores: &Stores, text: &str) -> Vec<SearchHit> {
     hits_of(stores, "alice", text, 50).await
 }
 
@@ -49,12 +48,12 @@ async fn found(stores: &Stores, text: &str) -> Vec<u32> {
     numbers
 }
 
-fn number_of(hit: &SearchHit) -> u32 {
+pub(super) fn number_of(hit: &SearchHit) -> u32 {
     let (_, number) = hit.message.as_str().rsplit_once('-').unwrap();
     number.parse().unwrap()
 }
 
-fn highlighted(hit: &SearchHit) -> Vec<String> {
+pub(super) fn highlighted(hit: &SearchHit) -> Vec<String> {
     let slice = |&(start, end): &(usize, usize)| {
         let piece = hit.snippet.chars().skip(start).take(end - start);
         piece.collect::<String>()
@@ -347,71 +346,6 @@ pub async fn the_better_match_comes_first(stores: Stores) {
         .map(number_of)
         .collect();
     assert_eq!(numbers, [1, 2]);
-}
-
-/// The snippet is a part of the text, and the match is in it.
-pub async fn a_snippet_is_short_and_holds_the_match(stores: Stores) {
-    let filler = "many words that lead nowhere ".repeat(40);
-    let (start, middle, end) = (
-        format!("harbour {filler}"),
-        format!("{filler}harbour {filler}"),
-        format!("{filler}harbour"),
-    );
-    say(&stores, &[&start, &middle, &end]).await;
-    let hits = hits(&stores, "harbour").await;
-    assert_eq!(hits.len(), 3);
-    for hit in hits {
-        let text = match number_of(&hit) {
-            1 => &start,
-            2 => &middle,
-            _ => &end,
-        };
-        assert!(text.contains(hit.snippet.trim_matches('…')), "{hit:?}");
-        assert_eq!(highlighted(&hit), ["harbour"]);
-    }
-}
-
-/// Lengths are counted in characters, and none is cut in two.
-pub async fn a_snippet_of_wide_characters_is_cut_between_them(stores: Stores) {
-    let filler = "ünïcödé 🦀🏛 слово ".repeat(30);
-    let text = format!("{filler}harbour {filler}");
-    let glued = format!("{}harbour", "🦀".repeat(500));
-    say(&stores, &[&text, &glued]).await;
-    let hits = hits(&stores, "harbour").await;
-    assert_eq!(hits.len(), 2);
-    for hit in hits {
-        let text = if number_of(&hit) == 1 { &text } else { &glued };
-        assert!(text.contains(hit.snippet.trim_matches('…')), "{hit:?}");
-        assert_eq!(highlighted(&hit), ["harbour"]);
-    }
-}
-
-/// Every occurrence of a query word in the snippet is highlighted, as it is written there.
-pub async fn highlights_point_at_the_words(stores: Stores) {
-    say(
-        &stores,
-        &["Äpfel: a Lantern, the HARBOUR & a harbour's lantern"],
-    )
-    .await;
-    let hits = hits(&stores, "harbour lantern").await;
-    let [hit] = hits.as_slice() else {
-        panic!("expected one hit, got {hits:?}");
-    };
-    let words = highlighted(hit);
-    assert_eq!(words.len(), 4, "{words:?}");
-    for (word, expected) in words
-        .iter()
-        .zip(["lantern", "harbour", "harbour", "lantern"])
-    {
-        assert!(fold(word).starts_with(expected), "{words:?}");
-    }
-    let hits = self::hits(&stores, "apf").await;
-    let words: Vec<_> = hits.iter().flat_map(highlighted).collect();
-    assert_eq!(words.len(), 1, "{words:?}");
-    assert!(
-        words.iter().all(|word| word.starts_with("Äpf")),
-        "{words:?}"
-    );
 }
 
 /// Hits show the session as it is, not as it was when the message was stored.

@@ -15,10 +15,12 @@ fn every_case_is_listed_in_the_macro() {
         .collect();
     let suites = [
         include_str!("../../src/contract/sessions.rs"),
+        include_str!("../../src/contract/removal.rs"),
         include_str!("../../src/contract/journal.rs"),
         include_str!("../../src/contract/events.rs"),
         include_str!("../../src/contract/finishing.rs"),
         include_str!("../../src/contract/search.rs"),
+        include_str!("../../src/contract/snippets.rs"),
         include_str!("../../src/contract/api_keys.rs"),
         include_str!("../../src/contract/health.rs"),
     ];

@@ -1,3 +1,6 @@
-//! The in-memory store against the contract suites, and the other doubles against their ports.
+//! The in-memory store against the contract suites, and the other doubles against what they promise.
 
 mod contract;
+mod failing;
+mod scripted_model;
+mod small_doubles;
