@@ -1,0 +1,39 @@
+//! The web kernel that every dialect of Majordomo stands on: who is asking, how failures are told, request ids, rate
+//! limits, event streams, typed requests and answers, and the OpenAPI documents made of them.
+//!
+//! An application is put together like this:
+//!
+//! ```ignore
+//! let kernel = Kernel::new(parts);
+//! App::new()
+//!     .app_data(web::Data::from(kernel.clone()))
+//!     .wrap(KernelLayer::new(kernel.clone()))
+//!     .wrap_api()
+//!     .configure(dialect::configure)
+//!     .build()
+//! ```
+
+pub mod address;
+pub mod auth;
+pub mod core;
+pub mod dialect;
+pub mod docs_pages;
+pub mod error;
+mod headers;
+pub mod http_metrics;
+pub mod kernel;
+mod middleware;
+pub mod openapi;
+pub mod origin;
+pub mod rate_limit;
+pub mod request;
+pub mod sse;
+
+pub use auth::Authenticated;
+pub use core::Core;
+pub use dialect::{Dialect, ErrorView, Mounts};
+pub use error::{ApiError, ErrorClass, FieldIssue, Location};
+pub use kernel::{Kernel, KernelParts};
+pub use middleware::{KernelFuture, KernelLayer, KernelService};
+pub use rate_limit::LimitClass;
+pub use request::RequestContext;

@@ -1,0 +1,482 @@
+//! One dialect's OpenAPI 3.1 document out of what its routes say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::SchemaGenerator;
+use serde_json::{Map, Value, json};
+
+use super::collector::{Description, Fragment, MARK};
+use crate::dialect::Dialect;
+use crate::error::ErrorClass;
+
+/// A way to show a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityDoc {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// A header of this name.
+    Header(&'static str),
+    /// A query parameter of this name.
+    Query(&'static str),
+    /// A cookie of this name.
+    Cookie(&'static str),
+}
+
+impl SecurityDoc {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearerAuth",
+            Self::Header(_) => "apiKeyHeader",
+            Self::Query(_) => "tokenQuery",
+            Self::Cookie(_) => "sessionCookie",
+        }
+    }
+
+    fn scheme(self) -> Value {
+        match self {
+            Self::Bearer => json!({ "type": "http", "scheme": "bearer" }),
+            Self::Header(name) => json!({ "type": "apiKey", "in": "header", "name": name }),
+            Self::Query(name) => json!({ "type": "apiKey", "in": "query", "name": name }),
+            Self::Cookie(name) => json!({ "type": "apiKey", "in": "cookie", "name": name }),
+        }
+    }
+}
+
+/// What a document says about its API as a whole.
+pub struct DocumentInfo {
+    /// The API's name.
+    pub title: &'static str,
+    /// The API's version.
+    pub version: &'static str,
+    /// What the API is for.
+    pub description: &'static str,
+    /// Which paths belong to it.
+    pub includes: fn(&str) -> bool,
+    /// Groups of operations, with a line about each. Tags that operations use without being named here are added.
+    pub tags: &'static [(&'static str, &'static str)],
+    /// How credentials are shown.
+    pub security: &'static [SecurityDoc],
+    /// How failures are told.
+    pub dialect: &'static dyn Dialect,
+}
+
+/// The order of methods within a path does not matter; these are the ones a path item may have.
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+
+impl Description {
+    /// The document of one dialect. Equal routes give equal documents, byte by byte.
+    pub fn document(&self, info: &DocumentInfo) -> Value {
+        let mut writer = Writer {
+            fragments: &self.fragments,
+            generator: self.generator.clone(),
+            info,
+            errors: BTreeMap::new(),
+            tags: BTreeSet::new(),
+        };
+        let mut paths = Map::new();
+        for (template, item) in object(member(&self.record, "paths")) {
+            if (info.includes)(template) {
+                let path = plain_template(template);
+                let item = writer.path_item(&path, item);
+                paths.insert(path, item);
+            }
+        }
+        writer.finish(paths)
+    }
+}
+
+/// A member of an object; null when there is none.
+fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// `/files/{path:.*}` as `/files/{path}`.
+fn plain_template(template: &str) -> String {
+    let (mut plain, mut depth, mut in_pattern) = (String::with_capacity(template.len()), 0, false);
+    for character in template.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ':' if depth == 1 => in_pattern = true,
+            _ => {}
+        }
+        if depth == 0 {
+            in_pattern = false;
+        }
+        let nested = character == '{' && depth > 1;
+        if !in_pattern && !nested {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+/// The names in braces, in order.
+fn names_in(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+}
+
+struct Writer<'a> {
+    fragments: &'a [Fragment],
+    generator: SchemaGenerator,
+    info: &'a DocumentInfo,
+    /// Shared error responses by component name.
+    errors: BTreeMap<String, ErrorResponse>,
+    tags: BTreeSet<String>,
+}
+
+/// A response that all operations share.
+struct ErrorResponse {
+    reason: &'static str,
+    /// Whether it has `Retry-After`.
+    says_when: bool,
+    schemas: Vec<Value>,
+}
+
+impl From<ErrorResponse> for Value {
+    fn from(shared: ErrorResponse) -> Self {
+        let schema = match <[Value; 1]>::try_from(shared.schemas) {
+            Ok([schema]) => schema,
+            Err(schemas) => json!({ "anyOf": schemas }),
+        };
+        let mut response = Map::new();
+        response.insert("description".to_owned(), shared.reason.into());
+        response.insert(
+            "content".to_owned(),
+            json!({ "application/json": { "schema": schema } }),
+        );
+        if shared.says_when {
+            let header =
+                json!({ "description": "Seconds to wait.", "schema": { "type": "integer" } });
+            response.insert("headers".to_owned(), json!({ "Retry-After": header }));
+        }
+        response.into()
+    }
+}
+
+impl Writer<'_> {
+    fn path_item(&mut self, path: &str, item: &Value) -> Value {
+        let shared: Vec<&Value> = array(member(item, "parameters")).collect();
+        let mut operations = Map::new();
+        for (method, operation) in object(item) {
+            if METHODS.contains(&method.as_str()) {
+                let operation = self.operation(method, path, operation, &shared);
+                operations.insert(method.clone(), operation);
+            }
+        }
+        Value::Object(operations)
+    }
+
+    fn operation(
+        &mut self,
+        method: &str,
+        path: &str,
+        recorded: &Value,
+        shared: &[&Value],
+    ) -> Value {
+        let mut operation = Map::new();
+        for key in ["summary", "description", "deprecated", "tags"] {
+            if let Some(value) = recorded.get(key) {
+                operation.insert(key.to_owned(), value.clone());
+            }
+        }
+        self.tags
+            .extend(array(member(recorded, "tags")).map(|tag| text(tag).to_owned()));
+        let id = member(recorded, "operationId")
+            .as_str()
+            .map_or_else(|| operation_id(method, path), str::to_owned);
+        operation.insert("operationId".to_owned(), id.into());
+
+        let mut marks: Vec<usize> = shared
+            .iter()
+            .copied()
+            .chain(array(member(recorded, "parameters")))
+            .flat_map(|parameter| fragment_numbers(text(member(parameter, "name"))))
+            .collect();
+        marks.sort_unstable();
+        let (parameters, body) = self.request(path, &marks);
+        let has_input = !parameters.is_empty() || body.is_some();
+        let has_body = body.is_some();
+        if !parameters.is_empty() {
+            operation.insert("parameters".to_owned(), parameters.into());
+        }
+        if let Some(body) = body {
+            operation.insert("requestBody".to_owned(), body);
+        }
+
+        let protected = array(member(recorded, "security")).next().is_some();
+        let mut responses = self.successes(member(recorded, "responses"));
+        self.add_errors(&mut responses, path, protected, has_input, has_body);
+        operation.insert("responses".to_owned(), responses.into());
+        operation.insert("security".to_owned(), self.security(protected));
+        Value::Object(operation)
+    }
+
+    fn security(&self, protected: bool) -> Value {
+        if protected {
+            let one = |scheme: &SecurityDoc| json!({ scheme.name(): [] });
+            self.info.security.iter().map(one).collect()
+        } else {
+            json!([])
+        }
+    }
+
+    fn request(&self, path: &str, marks: &[usize]) -> (Vec<Value>, Option<Value>) {
+        let mut path_schema = &Value::Null;
+        let mut others = Vec::new();
+        let mut body = None;
+        for fragment in marks.iter().filter_map(|mark| self.fragments.get(*mark)) {
+            match fragment {
+                Fragment::Path(schema) => path_schema = schema,
+                Fragment::Query(schema) => others.extend(query_parameters(schema)),
+                Fragment::Parameters(finished) => others.extend(finished.iter().cloned()),
+                Fragment::Body { required, content } => {
+                    body = Some(json!({ "required": required, "content": content }));
+                }
+                Fragment::Response(_) => {}
+            }
+        }
+        let mut parameters: Vec<Value> = names_in(path)
+            .enumerate()
+            .map(|(place, name)| path_parameter(path_schema, place, name))
+            .collect();
+        parameters.append(&mut others);
+        (parameters, body)
+    }
+
+    fn successes(&self, recorded: &Value) -> Map<String, Value> {
+        let mut responses = Map::new();
+        for (status, response) in object(recorded) {
+            let mut merged = Map::new();
+            for mark in fragment_numbers(text(member(response, "description"))) {
+                if let Some(Fragment::Response(response)) = self.fragments.get(mark) {
+                    merge(&mut merged, response);
+                }
+            }
+            merged
+                .entry("description")
+                .or_insert_with(|| Value::from("OK"));
+            responses.insert(status.clone(), merged.into());
+        }
+        if responses.is_empty() {
+            responses.insert("200".to_owned(), json!({ "description": "OK" }));
+        }
+        responses
+    }
+
+    fn add_errors(
+        &mut self,
+        responses: &mut Map<String, Value>,
+        path: &str,
+        protected: bool,
+        has_input: bool,
+        has_body: bool,
+    ) {
+        for class in ErrorClass::ALL {
+            let possible = match class {
+                ErrorClass::Malformed
+                | ErrorClass::UnsupportedMediaType
+                | ErrorClass::PayloadTooLarge
+                | ErrorClass::Conflict
+                | ErrorClass::Upstream
+                | ErrorClass::Unavailable => has_body,
+                ErrorClass::Mismatched | ErrorClass::Invalid => has_input,
+                ErrorClass::Unauthenticated | ErrorClass::Forbidden => protected,
+                ErrorClass::NotFound => path.contains('{'),
+                ErrorClass::RouteNotFound | ErrorClass::MethodNotAllowed => false,
+                ErrorClass::RateLimited | ErrorClass::Internal => true,
+            };
+            if possible {
+                let status = self.info.dialect.status(class);
+                let name = self.error_component(class);
+                responses
+                    .entry(status.as_str())
+                    .or_insert_with(|| json!({ "$ref": format!("#/components/responses/{name}") }));
+            }
+        }
+    }
+
+    /// The shared response of a status; what several classes have in common is told once.
+    fn error_component(&mut self, class: ErrorClass) -> String {
+        let status = self.info.dialect.status(class);
+        let reason = status.canonical_reason().unwrap_or("Error");
+        let name: String = reason.chars().filter(char::is_ascii_alphanumeric).collect();
+        let dialect = self.info.dialect;
+        let schema = dialect.error_schema(class, &mut self.generator).to_value();
+        let shared = self
+            .errors
+            .entry(name.clone())
+            .or_insert_with(|| ErrorResponse {
+                reason,
+                says_when: class == ErrorClass::RateLimited,
+                schemas: Vec::new(),
+            });
+        if !shared.schemas.contains(&schema) {
+            shared.schemas.push(schema);
+        }
+        name
+    }
+
+    fn finish(self, paths: Map<String, Value>) -> Value {
+        let info = self.info;
+        let mut tags: Vec<Value> = info
+            .tags
+            .iter()
+            .map(|(name, about)| json!({ "name": name, "description": about }))
+            .collect();
+        let unnamed = self
+            .tags
+            .iter()
+            .filter(|tag| info.tags.iter().all(|(name, _)| name != tag));
+        tags.extend(unnamed.map(|tag| json!({ "name": tag })));
+        let schemes: Map<String, Value> = info
+            .security
+            .iter()
+            .map(|scheme| (scheme.name().to_owned(), scheme.scheme()))
+            .collect();
+        let paths = Value::Object(paths);
+        let responses: Map<String, Value> = self
+            .errors
+            .into_iter()
+            .map(|(name, shared)| (name, shared.into()))
+            .collect();
+        let responses = Value::Object(responses);
+        let schemas = reachable(self.generator.definitions(), [&paths, &responses]);
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": info.title,
+                "version": info.version,
+                "description": info.description,
+                "license": { "name": "MIT", "identifier": "MIT" }
+            },
+            "tags": tags,
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "responses": responses,
+                "securitySchemes": schemes
+            }
+        })
+    }
+}
+
+/// The places in a text such as `fragment:1 fragment:2`.
+fn fragment_numbers(marks: &str) -> impl Iterator<Item = usize> {
+    marks
+        .split(' ')
+        .filter_map(|mark| mark.strip_prefix(MARK)?.parse().ok())
+}
+
+/// A name for operations that have none: `get_api_v1_sessions_id`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    std::iter::once(method)
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("_")
+}
+
+/// Adds what `from` has and `into` has not, into nested objects too: two media types of one status.
+fn merge(into: &mut Map<String, Value>, from: &Value) {
+    for (key, value) in object(from) {
+        match (into.get_mut(key), value) {
+            (Some(Value::Object(known)), Value::Object(_)) => merge(known, value),
+            (Some(_), _) => {}
+            (None, value) => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// The parameters a schema's properties stand for.
+fn query_parameters(schema: &Value) -> impl Iterator<Item = Value> {
+    let required: Vec<&str> = array(member(schema, "required")).map(text).collect();
+    object(member(schema, "properties")).map(move |(name, schema)| {
+        parameter(
+            "query",
+            name,
+            required.contains(&name.as_str()),
+            schema.clone(),
+        )
+    })
+}
+
+/// The parameter in the `place`-th braces of a path.
+fn path_parameter(schema: &Value, place: usize, name: &str) -> Value {
+    let named = member(schema, "properties").get(name);
+    let in_order = member(schema, "prefixItems").get(place);
+    let only = (place == 0
+        && matches!(
+            text(member(schema, "type")),
+            "string" | "integer" | "boolean"
+        ))
+    .then_some(schema);
+    let found = named.or(in_order).or(only);
+    let schema = found
+        .cloned()
+        .unwrap_or_else(|| json!({ "type": "string" }));
+    parameter("path", name, true, schema)
+}
+
+/// A parameter object; the schema's description becomes the parameter's.
+fn parameter(place: &str, name: &str, required: bool, mut schema: Value) -> Value {
+    let about = schema
+        .as_object_mut()
+        .and_then(|schema| schema.remove("description"));
+    let mut parameter = Map::new();
+    parameter.insert("in".to_owned(), place.into());
+    parameter.insert("name".to_owned(), name.into());
+    parameter.insert("required".to_owned(), required.into());
+    parameter.extend(about.map(|about| ("description".to_owned(), about)));
+    parameter.insert("schema".to_owned(), schema);
+    parameter.into()
+}
+
+/// The schemas that `roots` refer to, and those they refer to.
+fn reachable(all: &Map<String, Value>, roots: [&Value; 2]) -> Map<String, Value> {
+    const PREFIX: &str = "#/components/schemas/";
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                for (key, member) in members {
+                    match member.as_str() {
+                        Some(target) if key == "$ref" => found.extend(target.strip_prefix(PREFIX)),
+                        _ => references(member, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let mut waiting = Vec::new();
+    for root in roots {
+        references(root, &mut waiting);
+    }
+    let mut kept = Map::new();
+    while let Some(name) = waiting.pop() {
+        if let (false, Some(schema)) = (kept.contains_key(name), all.get(name)) {
+            kept.insert(name.to_owned(), schema.clone());
+            references(schema, &mut waiting);
+        }
+    }
+    kept
+}

@@ -1,0 +1,300 @@
+//! Typed parts of a request: JSON bodies, query strings and path parameters, with errors that name the field.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use paperclip::actix::OperationModifier;
+use paperclip::v2::models::DefaultOperationRaw;
+use paperclip::v2::schema::Apiv2Schema;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use serde_path_to_error::Segment;
+
+use super::collector::{Fragment, record_parameter};
+use crate::error::{ApiError, ErrorClass, FieldIssue, Location};
+use crate::kernel::{DEFAULT_BODY_LIMIT, Kernel};
+
+/// A JSON body. It must be declared as `application/json` (or `...+json`), be no larger than the limit, and nest no
+/// deeper than 128 levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body<T>(pub T);
+
+/// As [`Body`] where the body may be left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionalBody<T>(pub Option<T>);
+
+/// How many bytes the JSON bodies of a scope or resource may have, given as its `app_data`; the kernel's limit holds
+/// otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimit(pub usize);
+
+type Reading<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = limit_of(request);
+        let declared = is_json(request.headers());
+        let length = declared_length(request.headers());
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read(payload, length, limit).await?;
+            if !declared {
+                return Err(ApiError::of(ErrorClass::UnsupportedMediaType));
+            }
+            parse(&bytes).map(Body)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
+    type Error = ApiError;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = limit_of(request);
+        let declared = is_json(request.headers());
+        let length = declared_length(request.headers());
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read(payload, length, limit).await?;
+            if bytes.is_empty() {
+                return Ok(Self(None));
+            }
+            if !declared {
+                return Err(ApiError::of(ErrorClass::UnsupportedMediaType));
+            }
+            parse(&bytes).map(|body| Self(Some(body)))
+        })
+    }
+}
+
+fn limit_of(request: &HttpRequest) -> usize {
+    request.app_data::<BodyLimit>().map_or_else(
+        || Kernel::of(request).map_or(DEFAULT_BODY_LIMIT, Kernel::body_limit),
+        |limit| limit.0,
+    )
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence
+            .len()
+            .checked_sub("+json".len())
+            .and_then(|start| essence.get(start..))
+            .is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"))
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads the whole body, without a copy when it comes in one piece.
+async fn read(
+    mut payload: Payload,
+    declared: Option<usize>,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        ApiError::of(ErrorClass::PayloadTooLarge)
+            .with_message(format!("The body is larger than {limit} bytes"))
+    };
+    if declared.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| {
+            ApiError::of(ErrorClass::Malformed).with_message("The body was not sent completely")
+        })?;
+        if first.len() + joined.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() && joined.is_empty() {
+            first = chunk;
+        } else {
+            if joined.is_empty() {
+                joined.reserve(declared.unwrap_or(0).max(first.len() + chunk.len()));
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if joined.is_empty() {
+        first
+    } else {
+        joined.freeze()
+    })
+}
+
+/// Reads JSON; looks for the field at fault only when there is a fault.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).or_else(|error| {
+        if !error.is_data() {
+            return Err(ApiError::of(ErrorClass::Malformed)
+                .with_message(format!("The body is not valid JSON: {error}")));
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let message = without_position(&error.inner().to_string());
+            mismatched(Location::Body, error.path(), &message)
+        })
+    })
+}
+
+/// A parser's message without ` at line 1 column 2`.
+fn without_position(message: &str) -> String {
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text)
+        .to_owned()
+}
+
+fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &str) -> ApiError {
+    let mut field: Vec<String> = path
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Map { key } => Some(key.clone()),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect();
+    let quoted = |prefix: &str| {
+        message
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split('`').next())
+            .map(str::to_owned)
+    };
+    let (rule, error) = if let Some(name) = quoted("missing field `") {
+        if field.last() != Some(&name) {
+            field.push(name);
+        }
+        ("missing", "is required".to_owned())
+    } else if let Some(name) = quoted("unknown field `") {
+        if field.last() != Some(&name) {
+            field.push(name);
+        }
+        ("unknown_field", message.to_owned())
+    } else if message.starts_with("invalid type") {
+        ("invalid_type", message.to_owned())
+    } else {
+        ("invalid_value", message.to_owned())
+    };
+    ApiError::invalid(
+        ErrorClass::Mismatched,
+        vec![FieldIssue {
+            location,
+            field: field.join("."),
+            error,
+            rule,
+        }],
+    )
+}
+
+fn json_content(schema: &schemars::Schema) -> serde_json::Value {
+    json!({ "application/json": { "schema": schema } })
+}
+
+impl<T: JsonSchema> Apiv2Schema for Body<T> {}
+
+impl<T: JsonSchema> OperationModifier for Body<T> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        record_parameter(operation, |generator| Fragment::Body {
+            required: true,
+            content: json_content(&generator.subschema_for::<T>()),
+        });
+    }
+}
+
+impl<T: JsonSchema> Apiv2Schema for OptionalBody<T> {}
+
+impl<T: JsonSchema> OperationModifier for OptionalBody<T> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        record_parameter(operation, |generator| Fragment::Body {
+            required: false,
+            content: json_content(&generator.subschema_for::<T>()),
+        });
+    }
+}
+
+/// The query string as a struct. Unknown names are passed over: a `token` may stand among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Params<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        let deserializer = serde_urlencoded::Deserializer::new(pairs);
+        ready(
+            serde_path_to_error::deserialize(deserializer)
+                .map(Params)
+                .map_err(|error| {
+                    mismatched(Location::Query, error.path(), &error.inner().to_string())
+                }),
+        )
+    }
+}
+
+impl<T: JsonSchema> Apiv2Schema for Params<T> {}
+
+impl<T: JsonSchema> OperationModifier for Params<T> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        record_parameter(operation, |generator| {
+            Fragment::Query(T::json_schema(generator).to_value())
+        });
+    }
+}
+
+/// The path's parameters: one value, a tuple in the path's order, or a struct by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathParams<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for PathParams<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.match_info().load().map(PathParams).map_err(
+            |error: serde::de::value::Error| {
+                ApiError::invalid(
+                    ErrorClass::Mismatched,
+                    vec![FieldIssue {
+                        location: Location::Path,
+                        field: String::new(),
+                        error: error.to_string(),
+                        rule: "invalid_value",
+                    }],
+                )
+            },
+        ))
+    }
+}
+
+impl<T: JsonSchema> Apiv2Schema for PathParams<T> {}
+
+impl<T: JsonSchema> OperationModifier for PathParams<T> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        record_parameter(operation, |generator| {
+            Fragment::Path(T::json_schema(generator).to_value())
+        });
+    }
+}
