@@ -14,6 +14,8 @@ pub struct InferenceMetrics {
     succeeded: AtomicU64,
     failed: AtomicU64,
     tokens: AtomicU64,
+    input_tokens: AtomicU64,
+    cached_input_tokens: AtomicU64,
     duration_ms: AtomicU64,
     buckets: [AtomicU64; DURATION_BOUNDS_MS.len()],
     last_failed: AtomicBool,
@@ -28,6 +30,10 @@ pub struct InferenceCounts {
     pub failed: u64,
     /// Tokens read and written.
     pub tokens: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Part of `input_tokens` that providers had cached.
+    pub cached_input_tokens: u64,
     /// Sum of all durations in milliseconds.
     pub duration_ms: u64,
     /// Cumulative counts per upper bound in milliseconds.
@@ -48,6 +54,10 @@ impl InferenceMetrics {
         self.last_failed.store(!succeeded, Ordering::Relaxed);
         self.tokens
             .fetch_add(usage.total_tokens(), Ordering::Relaxed);
+        self.input_tokens
+            .fetch_add(usage.input_tokens, Ordering::Relaxed);
+        self.cached_input_tokens
+            .fetch_add(usage.cached_input_tokens, Ordering::Relaxed);
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.duration_ms.fetch_add(millis, Ordering::Relaxed);
         let fitting = DURATION_BOUNDS_MS
@@ -65,6 +75,8 @@ impl InferenceMetrics {
             succeeded: self.succeeded.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             tokens: self.tokens.load(Ordering::Relaxed),
+            input_tokens: self.input_tokens.load(Ordering::Relaxed),
+            cached_input_tokens: self.cached_input_tokens.load(Ordering::Relaxed),
             duration_ms: self.duration_ms.load(Ordering::Relaxed),
             buckets: DURATION_BOUNDS_MS
                 .iter()

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
-use majordomo_domain::{Hop, ModelRef};
+use majordomo_domain::{Hop, ModelRef, Scope};
 
 use super::cooldown::{Cooldowns, Standing};
 use super::error::ModelsError;
+use crate::caller::{Caller, ScopeDenied};
 use crate::ports::{
     ChatModel, Clock, ModelDelta, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
 };
@@ -244,6 +245,18 @@ impl ModelRegistry {
             Ok(()) => self.cooldowns.clear(model),
             Err(error) => self.cooldowns.note(model, error, self.clock.now()),
         }
+    }
+
+    /// The [`catalog`](Self::catalog), for callers who may chat; context windows that were configured fill gaps.
+    pub async fn offered(&self, caller: &Caller) -> Result<Vec<CatalogEntry>, ScopeDenied> {
+        caller.require(Scope::Chat)?;
+        let mut entries = self.catalog().await;
+        for entry in &mut entries {
+            if entry.info.context_length.is_none() {
+                entry.info.context_length = self.context_tokens(&entry.model);
+            }
+        }
+        Ok(entries)
     }
 
     /// The models on offer: what each provider tells, asked at the same time; for a provider that does not answer,

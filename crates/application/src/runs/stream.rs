@@ -24,7 +24,7 @@ enum Source {
     Live(LiveSource),
     Stored {
         journal: Arc<dyn RunJournal>,
-        run: RunId,
+        run: Run,
         done: bool,
     },
 }
@@ -85,10 +85,18 @@ impl RunStream {
         Self {
             source: Source::Stored {
                 journal,
-                run: run.id.clone(),
+                run: run.clone(),
                 done: false,
             },
             after,
+        }
+    }
+
+    /// The run, as it was when watching began.
+    pub fn run(&self) -> &Run {
+        match &self.source {
+            Source::Live(live) => live.log.run(),
+            Source::Stored { run, .. } => run,
         }
     }
 
@@ -98,7 +106,7 @@ impl RunStream {
             Source::Live(live) => live.next(self.after).await?,
             Source::Stored { done: true, .. } => Vec::new(),
             Source::Stored { journal, run, done } => {
-                let events = read_stored(journal.as_ref(), run, self.after).await?;
+                let events = read_stored(journal.as_ref(), &run.id, self.after).await?;
                 *done = events.is_empty() || events.iter().any(|event| is_last(event));
                 events
             }
