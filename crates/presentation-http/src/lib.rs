@@ -27,6 +27,9 @@ pub mod openapi;
 pub mod origin;
 pub mod rate_limit;
 pub mod request;
+pub mod run_events;
+mod services;
+pub mod session_id;
 pub mod sse;
 
 pub use auth::Authenticated;
@@ -37,3 +40,5 @@ pub use kernel::{Kernel, KernelParts};
 pub use middleware::{KernelFuture, KernelLayer, KernelService};
 pub use rate_limit::LimitClass;
 pub use request::RequestContext;
+pub use run_events::{ResumeFrom, RunPosition};
+pub use services::Services;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,11 +33,42 @@ const CHUNK: usize = 16 * 1024;
 /// Header: asks nginx not to hold frames back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// What a client sends back as `Last-Event-ID`: a number, or a run and the number of one of its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventId {
+    run: Option<Arc<str>>,
+    seq: u64,
+}
+
+impl EventId {
+    /// `<run>.<seq>`.
+    pub fn of_run(run: Arc<str>, seq: u64) -> Self {
+        Self {
+            run: Some(run),
+            seq,
+        }
+    }
+
+    fn encode(&self, buffer: &mut BytesMut) {
+        if let Some(run) = &self.run {
+            buffer.put_slice(run.as_bytes());
+            buffer.put_u8(b'.');
+        }
+        put_decimal(buffer, self.seq);
+    }
+}
+
+impl From<u64> for EventId {
+    fn from(seq: u64) -> Self {
+        Self { run: None, seq }
+    }
+}
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Frame {
     /// What a client sends back as `Last-Event-ID`.
-    pub id: Option<u64>,
+    pub id: Option<EventId>,
     /// The event's name; none means `message` to browsers.
     pub event: Option<Cow<'static, str>>,
     /// The payload. Line breaks in it become several `data:` lines, as the format asks.
@@ -70,17 +102,17 @@ impl Frame {
 
     /// The same event with an id.
     #[must_use]
-    pub fn id(mut self, id: u64) -> Self {
-        self.id = Some(id);
+    pub fn id(mut self, id: impl Into<EventId>) -> Self {
+        self.id = Some(id.into());
         self
     }
 
     /// Appends the event as it goes over the wire.
     pub fn encode(&self, buffer: &mut BytesMut) {
-        buffer.reserve(self.data.len() + 48);
-        if let Some(id) = self.id {
+        buffer.reserve(self.data.len() + 96);
+        if let Some(id) = &self.id {
             buffer.put_slice(b"id: ");
-            put_decimal(buffer, id);
+            id.encode(buffer);
             buffer.put_u8(b'\n');
         }
         if let Some(event) = &self.event {

@@ -1,0 +1,200 @@
+//! A run's events as a stream of frames, and the place in them that a client wants to go on from.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::{Stream, StreamExt as _, stream};
+use majordomo_application::runs::RunStream;
+use majordomo_domain::{Run, RunEvent, RunId};
+use paperclip::actix::OperationModifier;
+use paperclip::v2::models::DefaultOperationRaw;
+use paperclip::v2::schema::Apiv2Schema;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::core::Core;
+use crate::error::ApiError;
+use crate::openapi::collector::{Fragment, record_parameter};
+use crate::sse::{EventId, Frame};
+
+/// A place in a run's events. Clients write it `<run>.<after>`, the id of the last frame they have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPosition {
+    /// The run.
+    pub run: RunId,
+    /// The last event the client has; 0 for none.
+    pub after: u64,
+}
+
+impl RunPosition {
+    /// Reads `<run>.<after>`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (run, after) = text.trim().rsplit_once('.')?;
+        Some(Self {
+            run: RunId::parse(run).ok()?,
+            after: after.parse().ok()?,
+        })
+    }
+}
+
+/// Where a stream is to go on: `Last-Event-ID: <run>.<after>`, which browsers send by themselves when they reconnect, or
+/// `run` and `after` in the query. An extractor; `None` when the client names no place.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResumeFrom(pub Option<RunPosition>);
+
+impl ResumeFrom {
+    /// Reads the place from the request; the header goes first.
+    pub fn of(request: &HttpRequest) -> Self {
+        let header = request
+            .headers()
+            .get("last-event-id")
+            .and_then(|value| value.to_str().ok())
+            .and_then(RunPosition::parse);
+        Self(header.or_else(|| in_query(request.query_string())))
+    }
+}
+
+fn in_query(query: &str) -> Option<RunPosition> {
+    if query.is_empty() {
+        return None;
+    }
+    let value = |wanted: &str| {
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value)
+    };
+    Some(RunPosition {
+        run: RunId::parse(value("run")?.trim()).ok()?,
+        after: value("after")
+            .and_then(|after| after.trim().parse().ok())
+            .unwrap_or(0),
+    })
+}
+
+impl FromRequest for ResumeFrom {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
+impl Apiv2Schema for ResumeFrom {}
+
+impl OperationModifier for ResumeFrom {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        record_parameter(operation, |_| {
+            let parameter = |place: &str, name: &str, about: &str, schema| {
+                json!({
+                    "in": place, "name": name, "required": false, "description": about, "schema": schema
+                })
+            };
+            let number = json!({ "type": "integer", "minimum": 0 });
+            let text = json!({ "type": "string" });
+            Fragment::Parameters(vec![
+                parameter(
+                    "header",
+                    "Last-Event-ID",
+                    "The id of the last event received; the stream of its run goes on after it.",
+                    text.clone(),
+                ),
+                parameter(
+                    "query",
+                    "run",
+                    "The run to go on with, for clients that cannot set headers.",
+                    text,
+                ),
+                parameter(
+                    "query",
+                    "after",
+                    "The number of the last event received; 0 for all.",
+                    number,
+                ),
+            ])
+        });
+    }
+}
+
+/// The frames of a turn just accepted. Its events are in memory, so they are read right where the request is served.
+/// `render` is a pure function: what it makes of an event is the same in every replay. The frames get the event's id.
+pub fn live_frames<R, F>(events: RunStream, render: R) -> impl Stream<Item = Frame>
+where
+    R: FnMut(&Run, &RunEvent) -> F + 'static,
+    F: IntoIterator<Item = Frame> + 'static,
+    F::IntoIter: 'static,
+{
+    let run = events.run().clone();
+    let until_failure = events.into_stream().scan((), |(), event| {
+        let event = event.inspect_err(|error| {
+            tracing::warn!(cause = %error, "a stream ends early");
+        });
+        ready(event.ok())
+    });
+    frames(run, until_failure, render)
+}
+
+/// As [`live_frames`] for a run that may have begun, or ended, before: what is stored is read on the core.
+pub fn replayed_frames<R, F>(
+    core: &Core,
+    mut events: RunStream,
+    render: R,
+) -> impl Stream<Item = Frame> + use<R, F>
+where
+    R: FnMut(&Run, &RunEvent) -> F + 'static,
+    F: IntoIterator<Item = Frame> + 'static,
+    F::IntoIter: 'static,
+{
+    let run = events.run().clone();
+    let (sender, receiver) = mpsc::channel::<Vec<Arc<RunEvent>>>(1);
+    core.spawn(async move {
+        loop {
+            let batch = tokio::select! {
+                batch = events.next_batch() => batch,
+                () = sender.closed() => return,
+            };
+            match batch {
+                Ok(batch) if batch.is_empty() => return,
+                Ok(batch) => {
+                    if sender.send(batch).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(cause = %error, "a stream ends early");
+                    return;
+                }
+            }
+        }
+    });
+    let batches = stream::unfold(receiver, |mut receiver| async move {
+        let batch = receiver.recv().await?;
+        Some((batch, receiver))
+    });
+    frames(run, batches.flat_map(stream::iter), render)
+}
+
+fn frames<R, F>(
+    run: Run,
+    events: impl Stream<Item = Arc<RunEvent>>,
+    mut render: R,
+) -> impl Stream<Item = Frame>
+where
+    R: FnMut(&Run, &RunEvent) -> F + 'static,
+    F: IntoIterator<Item = Frame> + 'static,
+{
+    let name: Arc<str> = run.id.as_str().into();
+    events.flat_map(move |event| {
+        let id = EventId::of_run(Arc::clone(&name), event.seq);
+        let frames: Vec<Frame> = render(&run, &event)
+            .into_iter()
+            .map(|frame| Frame {
+                id: Some(id.clone()),
+                ..frame
+            })
+            .collect();
+        stream::iter(frames)
+    })
+}

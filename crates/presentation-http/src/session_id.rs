@@ -1,0 +1,25 @@
+//! Session ids as clients write them.
+
+use majordomo_domain::SessionId;
+
+use crate::error::{ApiError, ErrorClass, FieldIssue, Location};
+
+/// What PocketPaw's clients put before a session's id.
+const CHANNEL_PREFIXES: [&str; 2] = ["websocket_", "websocket:"];
+
+/// Reads a session id that stands in `field`; the same session may be named with or without PocketPaw's prefix.
+pub fn session_id(location: Location, field: &str, text: &str) -> Result<SessionId, ApiError> {
+    let bare = CHANNEL_PREFIXES
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .unwrap_or(text);
+    SessionId::parse(bare).map_err(|error| {
+        let issue = FieldIssue {
+            location,
+            field: field.to_owned(),
+            error: error.to_string(),
+            rule: "invalid_value",
+        };
+        ApiError::invalid(ErrorClass::Invalid, vec![issue])
+    })
+}
