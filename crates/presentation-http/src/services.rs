@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use majordomo_application::access::AccessService;
 use majordomo_application::chat::{ChatService, SessionService};
-use majordomo_application::models::{InferenceMetrics, ModelRegistry};
+use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::operations::HealthService;
 
 /// The use cases that handlers call, always through [`Core`](crate::Core).
@@ -18,6 +18,8 @@ pub struct Services {
     pub sessions: Arc<SessionService>,
     /// The models on offer.
     pub models: Arc<ModelRegistry>,
+    /// Asking a named model without a session.
+    pub completions: Arc<CompletionService>,
     /// Counters of model calls.
     pub inference: Arc<InferenceMetrics>,
     /// Whether the parts this server needs answer.

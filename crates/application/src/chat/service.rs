@@ -324,6 +324,11 @@ impl ChatService {
             .await?)
     }
 
+    /// The agent's instructions where a turn has none of its own.
+    pub fn system_prompt(&self) -> &str {
+        &self.config.system_prompt
+    }
+
     /// Stops what runs and waits in one of the caller's sessions. The partial answer is kept.
     pub fn stop(&self, caller: &Caller, session: &SessionId) -> Result<(), ChatError> {
         caller.require(Scope::Chat)?;

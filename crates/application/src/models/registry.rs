@@ -186,7 +186,7 @@ impl ModelRegistry {
     }
 
     /// Opens a stream and waits for its first delta, so that a failure before it can still be mended.
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         model: &ModelRef,
         request: ModelRequest,
