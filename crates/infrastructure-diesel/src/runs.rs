@@ -1,0 +1,432 @@
+//! The journal of runs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diesel::dsl::case_when;
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+use majordomo_application::ports::{
+    Accepted, Answer, Durability, NewTurn, RepositoryError, RunJournal,
+};
+use majordomo_domain::{
+    MessageId, Run, RunEvent, RunId, RunKind, RunStatus, Session, SessionId, SessionTitle,
+    Timestamp, UserId,
+};
+
+use super::error::{Outcome, corrupt, micros, to_stored};
+use super::schema::{messages, run_events, runs, sessions};
+use super::sessions::SessionRow;
+use super::{codec, messages as message_rows};
+use crate::backend::{self, Conn, Database};
+
+/// A row of `runs`.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = runs, treat_none_as_default_value = false)]
+struct RunRow {
+    id: String,
+    owner: String,
+    kind: String,
+    session_id: String,
+    message_id: String,
+    options: Option<String>,
+    status: String,
+    created_at: i64,
+    finished_at: Option<i64>,
+    last_seq: i64,
+}
+
+impl TryFrom<RunRow> for Run {
+    type Error = RepositoryError;
+
+    fn try_from(row: RunRow) -> Result<Self, RepositoryError> {
+        let bad = |column| corrupt("runs", column, &row.id);
+        Ok(Self {
+            id: RunId::parse(row.id.as_str()).map_err(|_| bad("id"))?,
+            owner: UserId::parse(row.owner).map_err(|_| bad("owner"))?,
+            kind: RunKind::parse(&row.kind).ok_or_else(|| bad("kind"))?,
+            session: SessionId::parse(row.session_id).map_err(|_| bad("session_id"))?,
+            message: MessageId::parse(row.message_id).map_err(|_| bad("message_id"))?,
+            options: codec::decode_options(row.options.as_deref()).map_err(|_| bad("options"))?,
+            status: RunStatus::parse(&row.status).ok_or_else(|| bad("status"))?,
+            created_at: Timestamp::from_micros(row.created_at),
+            finished_at: row.finished_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+/// A batch of events that follow one another.
+struct Batch {
+    first: i64,
+    last: i64,
+    payload: String,
+}
+
+impl Batch {
+    /// Encodes `events`; `None` when there are none, `Conflict` when they do not follow one another.
+    fn of(events: &[RunEvent]) -> Result<Option<Self>, RepositoryError> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return Ok(None);
+        };
+        let gapless = (first.seq..)
+            .zip(events)
+            .all(|(seq, event)| event.seq == seq);
+        if !gapless {
+            return Err(RepositoryError::Conflict);
+        }
+        let payload = codec::encode_events(events)
+            .map_err(|error| RepositoryError::Other(Box::new(error)))?;
+        Ok(Some(Self {
+            first: to_stored(first.seq),
+            last: to_stored(last.seq),
+            payload,
+        }))
+    }
+
+    async fn insert(&self, conn: &mut Conn, run: &str) -> Outcome<()> {
+        diesel::insert_into(run_events::table)
+            .values((
+                run_events::run_id.eq(run),
+                run_events::first_seq.eq(self.first),
+                run_events::last_seq.eq(self.last),
+                run_events::payload.eq(&self.payload),
+            ))
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}
+
+async fn accept(conn: &mut Conn, turn: &NewTurn) -> Outcome<Accepted> {
+    let batch = Batch::of(&turn.events)?;
+    let session = count_user_message(conn, turn).await?;
+    let seq = session.last_seq;
+    let run = &turn.run;
+    let owner = session.owner.clone();
+    let row = RunRow {
+        id: run.id.as_str().to_owned(),
+        owner: owner.clone(),
+        kind: run.kind.as_str().to_owned(),
+        session_id: session.id.clone(),
+        message_id: run.message.as_str().to_owned(),
+        options: codec::encode_options(&run.options)
+            .map_err(|error| RepositoryError::Other(Box::new(error)))?,
+        status: run.status.as_str().to_owned(),
+        created_at: run.created_at.as_micros(),
+        finished_at: micros(run.finished_at),
+        last_seq: batch.as_ref().map_or(0, |batch| batch.last),
+    };
+    diesel::insert_into(runs::table)
+        .values(row)
+        .execute(conn)
+        .await?;
+    message_rows::insert(conn, &owner, &session.id, seq, &turn.message).await?;
+    if let Some(batch) = batch {
+        batch.insert(conn, run.id.as_str()).await?;
+    }
+    Ok(Accepted {
+        session: Session::try_from(session)?,
+        seq: u64::try_from(seq).unwrap_or_default(),
+    })
+}
+
+/// Begins the session of a turn, or counts the turn's message into it. The first message gives the title.
+async fn count_user_message(conn: &mut Conn, turn: &NewTurn) -> Outcome<SessionRow> {
+    let session = &turn.session;
+    let title = if session.title.is_chosen() {
+        session.title.clone()
+    } else {
+        SessionTitle::derive(&turn.message.text)
+    };
+    let row = SessionRow {
+        owner: session.owner.as_str().to_owned(),
+        id: session.id.as_str().to_owned(),
+        title: backend::encode_text(title.as_str()).into_owned(),
+        title_chosen: title.is_chosen(),
+        channel: session.channel.as_str().to_owned(),
+        created_at: session.created_at.as_micros(),
+        updated_at: turn.message.created_at.as_micros(),
+        message_count: 1,
+        last_seq: 1,
+        model: session
+            .model
+            .as_deref()
+            .map(|model| backend::encode_text(model).into_owned()),
+    };
+    let takes_title = sessions::title_chosen
+        .eq(false)
+        .and(sessions::message_count.eq(0));
+    let session = diesel::insert_into(sessions::table)
+        .values(row)
+        .on_conflict((sessions::owner, sessions::id))
+        .do_update()
+        .set((
+            sessions::message_count.eq(sessions::message_count + 1),
+            sessions::last_seq.eq(sessions::last_seq + 1),
+            sessions::updated_at.eq(excluded(sessions::updated_at)),
+            sessions::title
+                .eq(case_when(takes_title, excluded(sessions::title)).otherwise(sessions::title)),
+        ))
+        .returning(SessionRow::as_returning())
+        .get_result(conn)
+        .await?;
+    Ok(session)
+}
+
+async fn start(conn: &mut Conn, run: &RunId, events: &[RunEvent]) -> Outcome<()> {
+    let started = diesel::update(runs::table.find(run.as_str()))
+        .filter(runs::finished_at.is_null())
+        .set(runs::status.eq(RunStatus::Running.as_str()))
+        .execute(conn)
+        .await?;
+    conflict_unless(started > 0)?;
+    append(conn, run, events).await
+}
+
+async fn append(conn: &mut Conn, run: &RunId, events: &[RunEvent]) -> Outcome<()> {
+    let Some(batch) = Batch::of(events)? else {
+        return Ok(());
+    };
+    let moved = diesel::update(runs::table.find(run.as_str()))
+        .filter(runs::last_seq.eq(batch.first - 1))
+        .filter(runs::finished_at.is_null())
+        .set(runs::last_seq.eq(batch.last))
+        .execute(conn)
+        .await?;
+    conflict_unless(moved > 0)?;
+    batch.insert(conn, run.as_str()).await
+}
+
+/// The run is gone, has ended, or its next position is another one: others have changed it.
+fn conflict_unless(changed: bool) -> Result<(), RepositoryError> {
+    changed.then_some(()).ok_or(RepositoryError::Conflict)
+}
+
+async fn finish(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
+    let Some((owner, session)) = end_run(conn, answer).await? else {
+        return Ok(());
+    };
+    if let Some(message) = &answer.message {
+        let seq: i64 = diesel::update(sessions::table.find((&owner, &session)))
+            .set((
+                sessions::message_count.eq(sessions::message_count + 1),
+                sessions::last_seq.eq(sessions::last_seq + 1),
+                sessions::updated_at.eq(message.created_at.as_micros()),
+            ))
+            .returning(sessions::last_seq)
+            .get_result(conn)
+            .await?;
+        message_rows::insert(conn, &owner, &session, seq, message).await?;
+    }
+    Ok(())
+}
+
+/// Ends the run with its last events and names its owner and session; `None` when it has ended already or is gone.
+async fn end_run(conn: &mut Conn, answer: &Answer) -> Outcome<Option<(String, String)>> {
+    let batch = Batch::of(&answer.events)?;
+    let run = answer.run.as_str();
+    let open = runs::table.find(run).filter(runs::finished_at.is_null());
+    let change = (
+        runs::status.eq(answer.status.as_str()),
+        runs::finished_at.eq(Some(answer.finished_at.as_micros())),
+    );
+    let Some(batch) = batch else {
+        return Ok(diesel::update(open)
+            .set(change)
+            .returning((runs::owner, runs::session_id))
+            .get_result(conn)
+            .await
+            .optional()?);
+    };
+    let ended = diesel::update(open.filter(runs::last_seq.eq(batch.first - 1)))
+        .set((change, runs::last_seq.eq(batch.last)))
+        .returning((runs::owner, runs::session_id))
+        .get_result(conn)
+        .await
+        .optional()?;
+    if ended.is_some() {
+        batch.insert(conn, run).await?;
+        return Ok(ended);
+    }
+    // Of a run that is still open, other events have the positions.
+    let still_open: i64 = open.count().get_result(conn).await?;
+    conflict_unless(still_open == 0)?;
+    Ok(None)
+}
+
+async fn latest_run(
+    conn: &mut Conn,
+    owner: &UserId,
+    session: &SessionId,
+    message: Option<&MessageId>,
+) -> Outcome<Option<Run>> {
+    let of_session = runs::table
+        .filter(runs::owner.eq(owner.as_str()))
+        .filter(runs::session_id.eq(session.as_str()))
+        .order((runs::created_at.desc(), runs::id.desc()))
+        .limit(1)
+        .select(RunRow::as_select());
+    let row: Option<RunRow> = match message {
+        None => of_session.first(conn).await.optional()?,
+        Some(message) => {
+            let writer: Option<Option<String>> = messages::table
+                .find(message.as_str())
+                .filter(messages::owner.eq(owner.as_str()))
+                .filter(messages::session_id.eq(session.as_str()))
+                .select(messages::run_id)
+                .first(conn)
+                .await
+                .optional()?;
+            let of_message = runs::message_id
+                .eq(message.as_str())
+                .or(runs::id.eq(writer.flatten().unwrap_or_default()));
+            of_session.filter(of_message).first(conn).await.optional()?
+        }
+    };
+    Ok(row.map(Run::try_from).transpose()?)
+}
+
+async fn events_after(
+    conn: &mut Conn,
+    run: &RunId,
+    after: u64,
+    limit: u32,
+) -> Outcome<Vec<RunEvent>> {
+    let rows: Vec<(i64, String)> = run_events::table
+        .filter(run_events::run_id.eq(run.as_str()))
+        .filter(run_events::last_seq.gt(to_stored(after)))
+        .order(run_events::first_seq.asc())
+        .limit(i64::from(limit))
+        .select((run_events::first_seq, run_events::payload))
+        .load(conn)
+        .await?;
+    let mut events = Vec::new();
+    for (first, payload) in rows {
+        let batch = u64::try_from(first)
+            .ok()
+            .and_then(|first| codec::decode_events(first, &payload))
+            .ok_or_else(|| corrupt("run_events", "payload", format!("{run}/{first}")))?;
+        events.extend(batch.into_iter().filter(|event| event.seq > after));
+        if events.len() >= limit as usize {
+            break;
+        }
+    }
+    events.truncate(limit as usize);
+    Ok(events)
+}
+
+/// Stores runs in a database.
+pub struct DieselRunJournal {
+    db: Arc<Database>,
+}
+
+impl DieselRunJournal {
+    pub(crate) const fn new(db: Arc<Database>) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl RunJournal for DieselRunJournal {
+    async fn accept(&self, turn: NewTurn) -> Result<Accepted, RepositoryError> {
+        self.db
+            .write(Durability::Flushed, turn, |conn, turn| {
+                Box::pin(accept(conn, turn))
+            })
+            .await
+    }
+
+    async fn start(&self, run: &RunId, events: Vec<RunEvent>) -> Result<(), RepositoryError> {
+        let input = (run.clone(), events);
+        self.db
+            .write(Durability::Written, input, |conn, (run, events)| {
+                Box::pin(start(conn, run, events))
+            })
+            .await
+    }
+
+    async fn append(
+        &self,
+        run: &RunId,
+        events: Vec<RunEvent>,
+        durability: Durability,
+    ) -> Result<(), RepositoryError> {
+        let input = (run.clone(), events);
+        self.db
+            .write(durability, input, |conn, (run, events)| {
+                Box::pin(append(conn, run, events))
+            })
+            .await
+    }
+
+    async fn finish(&self, answer: Answer) -> Result<(), RepositoryError> {
+        self.db
+            .write(Durability::Flushed, answer, |conn, answer| {
+                Box::pin(finish(conn, answer))
+            })
+            .await
+    }
+
+    async fn find(&self, owner: &UserId, run: &RunId) -> Result<Option<Run>, RepositoryError> {
+        self.db
+            .read((owner.clone(), run.clone()), |conn, (owner, run)| {
+                Box::pin(async move {
+                    let row: Option<RunRow> = runs::table
+                        .find(run.as_str())
+                        .filter(runs::owner.eq(owner.as_str()))
+                        .select(RunRow::as_select())
+                        .first(conn)
+                        .await
+                        .optional()?;
+                    Ok(row.map(Run::try_from).transpose()?)
+                })
+            })
+            .await
+    }
+
+    async fn find_in_session(
+        &self,
+        owner: &UserId,
+        session: &SessionId,
+        message: Option<&MessageId>,
+    ) -> Result<Option<Run>, RepositoryError> {
+        let input = (owner.clone(), session.clone(), message.cloned());
+        self.db
+            .read(input, |conn, (owner, session, message)| {
+                Box::pin(latest_run(conn, owner, session, message.as_ref()))
+            })
+            .await
+    }
+
+    async fn events(
+        &self,
+        run: &RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<RunEvent>, RepositoryError> {
+        self.db
+            .read((run.clone(), after, limit), |conn, (run, after, limit)| {
+                Box::pin(events_after(conn, run, *after, *limit))
+            })
+            .await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Run>, RepositoryError> {
+        self.db
+            .read((), |conn, ()| {
+                Box::pin(async move {
+                    let rows: Vec<RunRow> = runs::table
+                        .filter(runs::finished_at.is_null())
+                        .order((runs::created_at.asc(), runs::id.asc()))
+                        .select(RunRow::as_select())
+                        .load(conn)
+                        .await?;
+                    let runs: Result<_, RepositoryError> =
+                        rows.into_iter().map(Run::try_from).collect();
+                    Ok(runs?)
+                })
+            })
+            .await
+    }
+}

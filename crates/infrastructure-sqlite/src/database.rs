@@ -1,0 +1,206 @@
+//! Runs pieces of work on the database threads.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use majordomo_application::ports::{Durability, RepositoryError};
+use tokio::sync::oneshot;
+
+use crate::backend::{Conn, classify};
+use crate::lock::FileLock;
+use crate::queue::{Queue, Refused};
+use crate::readers::{self, Read};
+use crate::repositories::Outcome;
+use crate::writer::{Write, Writer};
+
+/// Most writes, and most reads, that may wait.
+const QUEUE_CAPACITY: usize = 1_024;
+
+/// A piece of work: what to do with an input, on a connection. It may be done more than once.
+pub(crate) type Work<I, T> = for<'a> fn(&'a mut Conn, &'a I) -> BoxFuture<'a, Outcome<T>>;
+
+/// An open database and its threads. Dropping it waits for what was begun.
+pub(crate) struct Database {
+    writes: Arc<Queue<Box<dyn Write>>>,
+    reads: Arc<Queue<Box<dyn Read>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<FileLock>>,
+}
+
+impl Database {
+    /// Starts the threads: one that writes on `writer`, and one that reads for each of `readers`.
+    pub(crate) fn start(
+        writer: SqliteConnection,
+        readers: Vec<SqliteConnection>,
+        lock: FileLock,
+    ) -> std::io::Result<Self> {
+        let database = Self {
+            writes: Arc::new(Queue::new(QUEUE_CAPACITY)),
+            reads: Arc::new(Queue::new(QUEUE_CAPACITY)),
+            threads: Mutex::new(Vec::new()),
+            lock: Mutex::new(Some(lock)),
+        };
+        let writes = Arc::clone(&database.writes);
+        database.spawn("sqlite-writer", move || Writer::new(writer).run(&writes))?;
+        for (number, connection) in readers.into_iter().enumerate() {
+            let reads = Arc::clone(&database.reads);
+            database.spawn(&format!("sqlite-reader-{number}"), move || {
+                readers::run(Conn::new(connection), &reads);
+            })?;
+        }
+        Ok(database)
+    }
+
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(body)?;
+        self.threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(thread);
+        Ok(())
+    }
+
+    /// Runs `work` on a reading connection.
+    pub(crate) async fn read<I, T>(&self, input: I, work: Work<I, T>) -> Result<T, RepositoryError>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.reads
+            .put(readers::job(input, work, reply))
+            .map_err(unavailable)?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(unavailable(Refused::Closed)))
+    }
+
+    /// Runs `work` in a transaction; on an error nothing of it stays.
+    pub(crate) async fn write<I, T>(
+        &self,
+        durability: Durability,
+        input: I,
+        work: Work<I, T>,
+    ) -> Result<T, RepositoryError>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.writes
+            .put(crate::writer::job(durability, input, work, reply))
+            .map_err(unavailable)?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(unavailable(Refused::Closed)))
+    }
+
+    /// Finishes what waits, closes the file and gives up its lock. Blocks; later work is refused.
+    pub(crate) fn close(&self) {
+        self.writes.close();
+        self.reads.close();
+        let threads: Vec<_> = self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+            .collect();
+        for thread in threads {
+            // A thread that panicked has nothing left to finish.
+            let _ = thread.join();
+        }
+        let lock = self
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(lock);
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn unavailable(refused: Refused) -> RepositoryError {
+    RepositoryError::Unavailable(Box::new(refused))
+}
+
+/// Runs a piece of work on this thread. Statements run inline, so the future is ready when it is first polled.
+pub(crate) fn run_now<I, T>(
+    conn: &mut Conn,
+    input: &I,
+    work: Work<I, T>,
+) -> Result<T, RepositoryError> {
+    let done = catch_unwind(AssertUnwindSafe(|| work(conn, input).now_or_never()));
+    match done {
+        Ok(Some(result)) => result.map_err(classify),
+        Ok(None) => Err(RepositoryError::Other(
+            "database work waited for something else".into(),
+        )),
+        Err(panic) => Err(RepositoryError::Other(panic_text(&*panic).into())),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    format!("database work panicked: {text}")
+}
+
+/// Opens a connection. The waiting time comes first, so that the other settings can wait for locks.
+pub(crate) fn connect(path: &Path, role: Role) -> Result<SqliteConnection, String> {
+    let text = path.to_str().ok_or("the path is not UTF-8")?;
+    // A path that begins like an address would be read as one.
+    let text = if path.is_absolute() {
+        text.to_owned()
+    } else {
+        format!("./{text}")
+    };
+    let mut connection = SqliteConnection::establish(&text).map_err(|e| e.to_string())?;
+    connection
+        .batch_execute(role.settings())
+        .map_err(|e| e.to_string())?;
+    Ok(connection)
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role {
+    /// The one that writes.
+    Writer,
+    /// One of those that read.
+    Reader,
+    /// One that looks at the schema of a database another process may own.
+    Inspector,
+}
+
+impl Role {
+    /// Memory: at most 8 MiB of pages for the writer and 4 MiB for each reader, taken as they are used.
+    const fn settings(self) -> &'static str {
+        match self {
+            Self::Writer => {
+                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
+                 PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 2000;"
+            }
+            Self::Reader => {
+                "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -4096; \
+                 PRAGMA temp_store = MEMORY;"
+            }
+            Self::Inspector => "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;",
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Storage in one SQLite file: nothing to install, one owning process.
+//!
+//! Reads run on a few threads with a connection each. Writes run on one thread, which puts all that wait into one
+//! transaction: many acknowledged writes, one flush to the disk.
+
+mod backend;
+mod database;
+mod lock;
+mod migrations;
+mod queue;
+mod readers;
+#[path = "../../infrastructure-diesel/src/repositories.rs"]
+mod repositories;
+mod store;
+mod writer;
+
+pub use repositories::{
+    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+};
+pub use store::{SqliteConfig, SqliteStore, StoreError};
