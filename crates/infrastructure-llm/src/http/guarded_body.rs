@@ -1,0 +1,94 @@
+//! A response body that cannot hang.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use majordomo_application::ports::ModelError;
+use reqwest::Response;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::failure::Failures;
+
+use super::after;
+
+/// The pieces of a body as they arrive. Ends with an error when the upstream is silent for the idle timeout, when the
+/// deadline passes, or when the connection breaks. Dropping it closes the connection.
+pub(crate) struct GuardedBody {
+    pieces: BoxStream<'static, reqwest::Result<Bytes>>,
+    failures: Failures,
+    idle: Duration,
+    deadline: Instant,
+    total: Duration,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl GuardedBody {
+    pub(crate) fn new(
+        response: Response,
+        failures: Failures,
+        idle: Duration,
+        deadline: Instant,
+        total: Duration,
+    ) -> Self {
+        Self {
+            pieces: response.bytes_stream().boxed(),
+            failures,
+            idle,
+            deadline,
+            total,
+            timer: Box::pin(sleep_until(after(idle).min(deadline))),
+            ended: false,
+        }
+    }
+
+    fn timed_out(&self) -> ModelError {
+        let waited = if Instant::now() >= self.deadline {
+            self.total
+        } else {
+            self.idle
+        };
+        self.failures.timeout(waited)
+    }
+}
+
+impl Stream for GuardedBody {
+    type Item = Result<Bytes, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        match this.pieces.poll_next_unpin(cx) {
+            Poll::Ready(Some(Ok(piece))) => {
+                let next = after(this.idle);
+                // A stream that never pauses meets its deadline here, not at the timer.
+                if Instant::now() >= this.deadline {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(this.timed_out())));
+                }
+                this.timer.as_mut().reset(next.min(this.deadline));
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Poll::Ready(Some(Err(_))) => {
+                this.ended = true;
+                Poll::Ready(Some(Err(this.failures.broke_off())))
+            }
+            Poll::Ready(None) => {
+                this.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                ready!(this.timer.as_mut().poll(cx));
+                this.ended = true;
+                Poll::Ready(Some(Err(this.timed_out())))
+            }
+        }
+    }
+}
