@@ -109,15 +109,14 @@ mod tests {
     }
 
     fn texts(messages: &[ModelMessage]) -> Vec<&str> {
-        let text = |message: &ModelMessage| match message {
-            ModelMessage::System(text)
-            | ModelMessage::User { text, .. }
-            | ModelMessage::Assistant { text, .. } => text.clone(),
-            ModelMessage::Tool { content, .. } => content.clone(),
-        };
         messages
             .iter()
-            .map(|message| &*text(message).leak())
+            .map(|message| match message {
+                ModelMessage::System(text)
+                | ModelMessage::User { text, .. }
+                | ModelMessage::Assistant { text, .. }
+                | ModelMessage::Tool { content: text, .. } => text.as_str(),
+            })
             .collect()
     }
 

@@ -217,7 +217,7 @@ impl ChatService {
             session: session.clone(),
             seq: 0,
             role: Role::User,
-            text: request.text,
+            text: without_nul(request.text),
             images: request.images,
             status: MessageStatus::Complete,
             created_at: now,
@@ -352,6 +352,15 @@ impl ChatService {
 
     pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// PostgreSQL's text cannot hold NUL characters; nobody means to say one.
+pub(super) fn without_nul(text: String) -> String {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
     }
 }
 

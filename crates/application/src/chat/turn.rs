@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::context;
 use super::loop_breaker::LoopBreaker;
 use super::queue::PendingTurn;
-use super::service::ChatService;
+use super::service::{ChatService, without_nul};
 use crate::models::ModelsError;
 use crate::ports::{
     Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
@@ -399,6 +399,7 @@ async fn read_step(
             || ModelError::new(ModelErrorKind::Malformed, "The model's answer broke off");
         match delta.ok_or_else(broke_off)?? {
             ModelDelta::Text(text) => {
+                let text = without_nul(text);
                 if step.text.is_empty() && !draft.text.is_empty() {
                     push_text(writer, draft, "\n\n".to_owned());
                 }

@@ -1,16 +1,19 @@
 //! Whether the parts this server needs answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use majordomo_domain::{ModelRef, Timestamp};
 use tokio::time::{Instant, timeout};
 
+use super::status::{CpuSample, Unmeasured};
 use crate::models::ModelRegistry;
-use crate::ports::{Clock, StorageHealth, StorageStatus};
+use crate::ports::{Clock, ProcessMeter, StorageHealth, StorageStatus};
 
 /// Longest wait for one part.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long [`HealthService::check_recent`] gives the same answer again.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// How one part answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,11 @@ impl HealthReport {
 pub struct HealthService {
     models: Arc<ModelRegistry>,
     storage: Arc<dyn StorageHealth>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) process: Arc<dyn ProcessMeter>,
+    pub(super) cpu: Mutex<CpuSample>,
     started_at: Timestamp,
+    recent: tokio::sync::Mutex<Option<(Instant, HealthReport)>>,
 }
 
 impl HealthService {
@@ -63,8 +69,18 @@ impl HealthService {
             models,
             storage,
             clock,
+            process: Arc::new(Unmeasured),
+            cpu: Mutex::new(CpuSample::at_start(started_at)),
             started_at,
+            recent: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The same service, which also knows what the process uses.
+    #[must_use]
+    pub fn with_process(mut self, process: Arc<dyn ProcessMeter>) -> Self {
+        self.process = process;
+        self
     }
 
     /// How long this process has run.
@@ -87,6 +103,19 @@ impl HealthService {
             database,
             storage,
         }
+    }
+
+    /// As [`check`](Self::check), but at most once a second however many ask: for probes that need no credential.
+    pub async fn check_recent(&self) -> HealthReport {
+        let mut recent = self.recent.lock().await;
+        if let Some((at, report)) = &*recent
+            && at.elapsed() < RECENT
+        {
+            return report.clone();
+        }
+        let report = self.check().await;
+        *recent = Some((Instant::now(), report.clone()));
+        report
     }
 
     /// Probes the database only.

@@ -1,0 +1,158 @@
+//! Which model answers, and who is asked when one does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use majordomo_application::models::{ModelRegistry, ModelsError, Provider, RegistryConfig};
+use majordomo_application::ports::{ModelError, ModelErrorKind, ModelRequest};
+use majordomo_domain::ModelRef;
+use majordomo_testkit::{FixedClock, Script, ScriptedModel};
+
+struct World {
+    registry: ModelRegistry,
+    first: Arc<ScriptedModel>,
+    second: Arc<ScriptedModel>,
+    clock: Arc<FixedClock>,
+}
+
+fn world(first: Vec<Script>, second: Vec<Script>, fallback: bool) -> World {
+    let clock = Arc::new(FixedClock::default());
+    let (first, second) = (
+        Arc::new(ScriptedModel::playing(first)),
+        Arc::new(ScriptedModel::playing(second)),
+    );
+    let provider = |name: &str, model: &Arc<ScriptedModel>, models: &[&str]| Provider {
+        name: name.to_owned(),
+        model: model.clone(),
+        models: models.iter().map(|model| (*model).to_owned()).collect(),
+        context_tokens: None,
+    };
+    let config = RegistryConfig {
+        providers: vec![
+            provider("one", &first, &[]),
+            provider("two", &second, &["listed"]),
+        ],
+        default: ModelRef::new("one", "m"),
+        fallback: if fallback {
+            vec![ModelRef::new("two", "n")]
+        } else {
+            Vec::new()
+        },
+    };
+    World {
+        registry: ModelRegistry::new(config, clock.clone()),
+        first,
+        second,
+        clock,
+    }
+}
+
+impl World {
+    async fn ask(&self) -> Result<String, ModelsError> {
+        let request = |model: &ModelRef| ModelRequest::new(&model.model, Vec::new());
+        let opened = self
+            .registry
+            .open(self.registry.default_model(), request)
+            .await?;
+        Ok(opened.model.to_string())
+    }
+}
+
+fn limited(seconds: u64) -> Script {
+    let kind = ModelErrorKind::RateLimited {
+        retry_after: Some(Duration::from_secs(seconds)),
+    };
+    Script::refusal(ModelError::new(kind, "slow down"))
+}
+
+fn down() -> Script {
+    Script::refusal(ModelError::new(ModelErrorKind::Unavailable, "down"))
+}
+
+#[test]
+fn names_are_resolved_by_provider_then_list_then_default() {
+    let world = world(Vec::new(), Vec::new(), false);
+    let resolve = |name: &str| {
+        world
+            .registry
+            .resolve(Some(name))
+            .map(|model| model.to_string())
+    };
+    assert_eq!(resolve("two/x").unwrap(), "two/x");
+    assert_eq!(resolve("listed").unwrap(), "two/listed");
+    assert_eq!(resolve("bare").unwrap(), "one/bare");
+    assert_eq!(
+        resolve("vendor/family/model").unwrap(),
+        "one/vendor/family/model"
+    );
+    assert_eq!(resolve(" ").unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn a_model_that_asked_for_a_pause_is_left_alone_until_it_is_over() {
+    let world = world(
+        vec![limited(60), Script::answer("x")],
+        vec![Script::answer("a"), Script::answer("b")],
+        true,
+    );
+    assert_eq!(world.ask().await.unwrap(), "two/n");
+    assert_eq!(world.ask().await.unwrap(), "two/n");
+    assert_eq!(
+        world.first.requests().len(),
+        1,
+        "not asked during the pause"
+    );
+    world.clock.advance(Duration::from_secs(61));
+    assert_eq!(world.ask().await.unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn a_long_pause_without_another_model_is_an_error_that_tells_it() {
+    let world = world(vec![limited(60)], Vec::new(), false);
+    assert!(world.ask().await.is_err());
+    let Err(ModelsError::NoAnswer { last, .. }) = world.ask().await else {
+        panic!("no error")
+    };
+    assert!(
+        matches!(last.kind, ModelErrorKind::RateLimited { retry_after: Some(wait) } if wait <= Duration::from_mins(1))
+    );
+    assert_eq!(world.first.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_only_model_that_failed_is_asked_again_at_once() {
+    let world = world(vec![down(), Script::answer("back")], Vec::new(), false);
+    assert!(world.ask().await.is_err());
+    assert_eq!(world.ask().await.unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn an_error_before_the_first_delta_still_hands_over_and_a_bad_request_does_not() {
+    let early = Script::new().fail(ModelError::new(ModelErrorKind::Malformed, "garbage"));
+    let world1 = world(vec![early], vec![Script::answer("x")], true);
+    assert_eq!(world1.ask().await.unwrap(), "two/n");
+    let invalid = Script::refusal(ModelError::new(ModelErrorKind::Invalid, "bad parameter"));
+    let world2 = world(vec![invalid], vec![Script::answer("x")], true);
+    assert!(world2.ask().await.is_err());
+    assert!(world2.second.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_catalog_survives_a_provider_that_does_not_answer() {
+    let world = world(Vec::new(), Vec::new(), false);
+    world
+        .first
+        .offer(Err(ModelError::new(ModelErrorKind::Unavailable, "down")));
+    world.second.offer(Ok(Vec::new()));
+    let names: Vec<_> = world
+        .registry
+        .catalog()
+        .await
+        .into_iter()
+        .map(|e| (e.model.to_string(), e.is_default))
+        .collect();
+    assert_eq!(
+        names,
+        [("one/m".to_owned(), true), ("two/listed".to_owned(), false)]
+    );
+}

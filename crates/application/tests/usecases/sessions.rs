@@ -1,0 +1,134 @@
+//! The caller's sessions.
+
+use majordomo_application::chat::ChatError;
+use majordomo_domain::{Scope, Scopes};
+use majordomo_testkit::Script;
+
+use crate::support::{World, alice, caller, say, session};
+
+#[tokio::test]
+async fn sessions_are_listed_renamed_searched_exported_and_deleted() {
+    let world = World::playing([
+        Script::answer("Paris is lovely"),
+        Script::answer("Rome too"),
+    ]);
+    for (id, text) in [("a", "Tell me about Paris"), ("b", "And Rome?")] {
+        world
+            .chat
+            .send(&alice(), say(id, text))
+            .await
+            .unwrap()
+            .into_reply()
+            .await
+            .unwrap();
+    }
+    let page = world.sessions.list(&alice(), 1, 0).await.unwrap();
+    assert_eq!((page.sessions.len(), page.total), (1, 2));
+    world
+        .sessions
+        .rename(&alice(), &session("a"), "Travel")
+        .await
+        .unwrap();
+    let hits = world.sessions.search(&alice(), "lovely", 10).await.unwrap();
+    assert_eq!(
+        (hits[0].session.as_str(), hits[0].title.as_str()),
+        ("a", "Travel")
+    );
+    assert!(
+        world
+            .sessions
+            .search(&alice(), "  ", 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let (exported, messages) = world
+        .sessions
+        .export(&alice(), &session("a"))
+        .await
+        .unwrap();
+    assert_eq!((exported.message_count, messages.len()), (2, 2));
+    world
+        .sessions
+        .delete(&alice(), &session("a"))
+        .await
+        .unwrap();
+    assert!(matches!(
+        world.sessions.delete(&alice(), &session("a")).await,
+        Err(ChatError::SessionNotFound)
+    ));
+    assert!(
+        world
+            .sessions
+            .search(&alice(), "lovely", 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn another_owners_session_does_not_exist() {
+    let world = World::playing([Script::answer("Hello")]);
+    world
+        .chat
+        .send(&alice(), say("s", "secret"))
+        .await
+        .unwrap()
+        .into_reply()
+        .await
+        .unwrap();
+    let (bob, id) = (caller("bob"), session("s"));
+    assert!(matches!(
+        world.sessions.get(&bob, &id).await,
+        Err(ChatError::SessionNotFound)
+    ));
+    assert!(matches!(
+        world.sessions.rename(&bob, &id, "x").await,
+        Err(ChatError::SessionNotFound)
+    ));
+    assert!(matches!(
+        world.sessions.delete(&bob, &id).await,
+        Err(ChatError::SessionNotFound)
+    ));
+    assert!(matches!(
+        world.sessions.export(&bob, &id).await,
+        Err(ChatError::SessionNotFound)
+    ));
+    assert!(
+        world
+            .sessions
+            .history(&bob, &id, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        world
+            .sessions
+            .search(&bob, "secret", 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(world.sessions.list(&bob, 10, 0).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn the_scope_is_required() {
+    let world = World::playing([]);
+    let mut chatter = alice();
+    chatter.scopes = Scopes::from_iter([Scope::Chat]);
+    assert!(matches!(
+        world.sessions.list(&chatter, 10, 0).await,
+        Err(ChatError::Denied(_))
+    ));
+    assert!(matches!(
+        world.sessions.search(&chatter, "x", 10).await,
+        Err(ChatError::Denied(_))
+    ));
+    assert!(matches!(
+        world.sessions.reserve(&chatter),
+        Err(ChatError::Denied(_))
+    ));
+}
