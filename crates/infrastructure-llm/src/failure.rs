@@ -143,10 +143,7 @@ fn transport_words(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<io::Error>() {
-            return match io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                Some(tls) => format!("TLS failed: {tls}"),
-                None => io.kind().to_string(),
-            };
+            return io_words(io);
         }
         // The resolver's error is private to the HTTP library; only its words tell.
         if current.to_string().starts_with("dns error") {
@@ -160,5 +157,19 @@ fn transport_words(error: &reqwest::Error) -> String {
         "no connection".to_owned()
     } else {
         "the connection was closed before an answer came".to_owned()
+    }
+}
+
+/// Layers of the connection wrap one IO error in another; the innermost tells.
+fn io_words(error: &io::Error) -> String {
+    let Some(inner) = error.get_ref() else {
+        return error.kind().to_string();
+    };
+    if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+        return format!("TLS failed: {tls}");
+    }
+    match inner.downcast_ref::<io::Error>() {
+        Some(io) => io_words(io),
+        None => error.kind().to_string(),
     }
 }

@@ -67,13 +67,14 @@ impl Stream for GuardedBody {
         }
         match this.pieces.poll_next_unpin(cx) {
             Poll::Ready(Some(Ok(piece))) => {
-                let next = after(this.idle);
+                let now = Instant::now();
                 // A stream that never pauses meets its deadline here, not at the timer.
-                if Instant::now() >= this.deadline {
+                if now >= this.deadline {
                     this.ended = true;
                     return Poll::Ready(Some(Err(this.timed_out())));
                 }
-                this.timer.as_mut().reset(next.min(this.deadline));
+                let idle_until = now.checked_add(this.idle).unwrap_or(this.deadline);
+                this.timer.as_mut().reset(idle_until.min(this.deadline));
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Some(Err(_))) => {

@@ -87,6 +87,7 @@ async fn no_tls_on_the_other_side_is_unavailable() {
     let (_, error) = ask(&openai(&config), hello("m")).await;
     let error = error.expect("an error");
     assert_eq!(error.kind, ModelErrorKind::Unavailable);
+    assert!(error.message.starts_with("acme: cannot be reached: "));
     assert_clean(&error);
 }
 

@@ -252,12 +252,14 @@ pub(crate) fn assert_every_split(
     let bytes: Vec<&[u8]> = wire.chunks(1).collect();
     let split = parse(parser(), &bytes).expect("a whole answer");
     assert_eq!(with_known_ids(split), expected, "cut at every byte");
-    let crlf = String::from_utf8(wire.to_vec())
-        .expect("text")
-        .replace('\n', "\r\n");
-    let bytes: Vec<&[u8]> = crlf.as_bytes().chunks(1).collect();
-    let split = parse(parser(), &bytes).expect("a whole answer");
-    assert_eq!(with_known_ids(split), expected, "CR LF, cut at every byte");
+    for ending in ["\r\n", "\r"] {
+        let other = String::from_utf8(wire.to_vec())
+            .expect("text")
+            .replace('\n', ending);
+        let bytes: Vec<&[u8]> = other.as_bytes().chunks(1).collect();
+        let split = parse(parser(), &bytes).expect("a whole answer");
+        assert_eq!(with_known_ids(split), expected, "lines end with {ending:?}");
+    }
 }
 
 /// Asserts the same over TCP, cut at some places into two writes, chunk headers included.
