@@ -1,7 +1,10 @@
 //! What this process uses of the machine.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use majordomo_application::ports::{ProcessMeter, ProcessUsage};
 
 /// What this process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,23 @@ impl Process {
                 .and_then(resident_bytes),
             cpu_time: read("/proc/self/stat").as_deref().and_then(cpu_time),
         }
+    }
+}
+
+impl ProcessMeter for Process {
+    fn read(&self) -> ProcessUsage {
+        let status = self.status();
+        ProcessUsage {
+            resident_bytes: status.resident_bytes,
+            cpu_time: status.cpu_time,
+        }
+    }
+
+    /// The marks that Docker and Podman leave in a container's root.
+    fn is_in_container(&self) -> bool {
+        ["/.dockerenv", "/run/.containerenv"]
+            .iter()
+            .any(|mark| Path::new(mark).exists())
     }
 }
 

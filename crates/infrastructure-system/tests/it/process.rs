@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use majordomo_application::ports::ProcessMeter as _;
 use majordomo_infrastructure_system::Process;
 
 const MIB: u64 = 1024 * 1024;
@@ -66,4 +67,12 @@ fn uptime_counts_from_the_start() {
         uptime >= Duration::from_millis(20) && uptime < Duration::from_secs(20),
         "{uptime:?}"
     );
+}
+
+#[test]
+fn the_meter_reads_what_the_status_tells() {
+    let process = Process::started();
+    let usage = process.read();
+    assert!(usage.resident_bytes.unwrap() > 256 * 1024);
+    assert!(usage.cpu_time.unwrap() <= process.status().cpu_time.unwrap());
 }
