@@ -102,12 +102,13 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// `/files/{path:.*}` as `/files/{path}`.
+/// `/files/{path:.*}` as `/files/{path}`. A closing brace too many is what paperclip leaves of a pattern with braces.
 fn plain_template(template: &str) -> String {
     let (mut plain, mut depth, mut in_pattern) = (String::with_capacity(template.len()), 0, false);
     for character in template.chars() {
         match character {
             '{' => depth += 1,
+            '}' if depth == 0 => continue,
             '}' => depth -= 1,
             ':' if depth == 1 => in_pattern = true,
             _ => {}
@@ -115,8 +116,7 @@ fn plain_template(template: &str) -> String {
         if depth == 0 {
             in_pattern = false;
         }
-        let nested = character == '{' && depth > 1;
-        if !in_pattern && !nested {
+        if !in_pattern {
             plain.push(character);
         }
     }
