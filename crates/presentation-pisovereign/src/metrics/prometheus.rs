@@ -1,0 +1,139 @@
+//! The families of metrics, under the names that PiSovereign's dashboards and alert rules use.
+
+use std::time::Duration;
+
+use majordomo_application::models::InferenceCounts;
+use majordomo_presentation_http::http_metrics::{BUCKETS_MS, HttpMetricsSnapshot};
+
+use super::exposition::{Kind, Page};
+use super::percentiles::latency_percentiles;
+use super::{float, mean, rounded};
+
+/// The whole page.
+pub(super) fn render(
+    uptime: Duration,
+    http: &HttpMetricsSnapshot,
+    inference: &InferenceCounts,
+) -> String {
+    let mut page = Page::default();
+    page.single(
+        Kind::Counter,
+        "app_uptime_seconds",
+        "Application uptime in seconds",
+        uptime.as_secs(),
+    );
+    write_http(&mut page, http);
+    write_inference(&mut page, inference);
+    page.finish()
+}
+
+fn write_http(page: &mut Page, http: &HttpMetricsSnapshot) {
+    page.labelled(
+        Kind::Counter,
+        "http_requests_total",
+        "Total HTTP requests",
+        [
+            ("{status=\"success\"}", http.success),
+            ("{status=\"client_error\"}", http.client_error),
+            ("{status=\"server_error\"}", http.server_error),
+        ],
+    );
+    let counters = [
+        ("success", "Successful HTTP requests", http.success),
+        (
+            "client_error",
+            "HTTP requests answered with 4xx",
+            http.client_error,
+        ),
+        (
+            "server_error",
+            "HTTP requests answered with 5xx",
+            http.server_error,
+        ),
+    ];
+    for (status, help, count) in counters {
+        let name = format!("http_requests_{status}_total");
+        page.single(Kind::Counter, &name, help, count);
+    }
+    page.single(
+        Kind::Gauge,
+        "http_requests_active",
+        "HTTP requests whose answer has not begun",
+        http.active,
+    );
+    let percentiles = latency_percentiles(http);
+    let average = rounded(mean(http.total_micros, http.total) / 1000.0);
+    let gauges = [
+        ("avg", "Mean response time in milliseconds", average),
+        (
+            "p50",
+            "Median response time in milliseconds",
+            percentiles.p50,
+        ),
+        (
+            "p90",
+            "90th percentile of response times in milliseconds",
+            percentiles.p90,
+        ),
+        (
+            "p99",
+            "99th percentile of response times in milliseconds",
+            percentiles.p99,
+        ),
+    ];
+    for (which, help, value) in gauges {
+        let name = format!("http_response_time_{which}_ms");
+        page.single(Kind::Gauge, &name, help, value);
+    }
+    page.histogram(
+        "http_response_time_ms",
+        "Response times in milliseconds",
+        BUCKETS_MS.into_iter().zip(http.cumulative),
+        float(http.total_micros) / 1000.0,
+        http.cumulative.last().copied().unwrap_or(0),
+    );
+}
+
+fn write_inference(page: &mut Page, inference: &InferenceCounts) {
+    let calls = inference.succeeded + inference.failed;
+    let counters = [
+        ("inference_requests_total", "Model calls", calls),
+        (
+            "inference_requests_success_total",
+            "Model calls with a whole answer",
+            inference.succeeded,
+        ),
+        (
+            "inference_requests_failed_total",
+            "Model calls that failed",
+            inference.failed,
+        ),
+        (
+            "inference_tokens_total",
+            "Tokens read and written",
+            inference.tokens,
+        ),
+    ];
+    for (name, help, count) in counters {
+        page.single(Kind::Counter, name, help, count);
+    }
+    page.single(
+        Kind::Gauge,
+        "inference_time_avg_ms",
+        "Mean duration of model calls in milliseconds",
+        rounded(mean(inference.duration_ms, calls)),
+    );
+    page.histogram(
+        "inference_time_ms",
+        "Durations of model calls in milliseconds",
+        inference.buckets.iter().copied(),
+        inference.duration_ms,
+        calls,
+    );
+    page.single(
+        Kind::Gauge,
+        "inference_healthy",
+        "Whether the latest model call succeeded",
+        u8::from(inference.healthy),
+    );
+}

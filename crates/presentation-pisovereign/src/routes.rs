@@ -1,0 +1,29 @@
+//! THE TABLE: every route of the dialect, in URL order.
+
+use paperclip::actix::web::{ServiceConfig, get, post, resource};
+
+use crate::chat::{chat, resume_chat_stream, stream_chat};
+use crate::docs::{openapi_document, redoc, swagger_ui};
+use crate::metrics::{get_metrics, get_prometheus_metrics};
+use crate::probes::{health, ready, ready_all};
+use crate::system::{list_system_models, system_status};
+
+/// Registers the routes.
+#[rustfmt::skip]
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(resource("/api-docs/openapi.json").route(get().to(openapi_document)))
+        .service(resource("/health").route(get().to(health)))
+        .service(resource("/metrics").route(get().to(get_metrics)))
+        .service(resource("/metrics/prometheus").route(get().to(get_prometheus_metrics)))
+        .service(resource("/ready").route(get().to(ready)))
+        .service(resource("/ready/all").route(get().to(ready_all)))
+        .service(resource("/redoc").route(get().to(redoc)))
+        .service(resource("/redoc/").route(get().to(redoc)))
+        .service(resource("/swagger-ui").route(get().to(swagger_ui)))
+        .service(resource("/swagger-ui/").route(get().to(swagger_ui)))
+        .service(resource("/v1/chat").route(post().to(chat)))
+        .service(resource("/v1/chat/stream").route(post().to(stream_chat)).route(get().to(resume_chat_stream)))
+        .service(resource("/v1/system/models").route(get().to(list_system_models)))
+        .service(resource("/v1/system/status").route(get().to(system_status)));
+}
