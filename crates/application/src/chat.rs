@@ -14,4 +14,4 @@ mod turn;
 pub use error::ChatError;
 pub use reply::{Reply, Turn};
 pub use service::{AgentConfig, ChatPorts, ChatService, SendMessage, WhenBusy};
-pub use sessions::{SessionPage, SessionService};
+pub use sessions::{PreviewPage, SessionPage, SessionService};

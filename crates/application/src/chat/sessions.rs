@@ -26,6 +26,15 @@ pub struct SessionPage {
     pub total: u64,
 }
 
+/// A page of sessions with their previews.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewPage {
+    /// Last active first, each with the beginning of its newest message; empty where there is none.
+    pub sessions: Vec<(Session, String)>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
 /// Lists, reads, renames, searches and deletes sessions.
 pub struct SessionService {
     sessions: Arc<dyn SessionRepository>,
@@ -68,6 +77,25 @@ impl SessionService {
         Ok(SessionPage { sessions, total })
     }
 
+    /// As [`list`](Self::list), with previews.
+    pub async fn list_with_previews(
+        &self,
+        caller: &Caller,
+        limit: u32,
+        offset: u32,
+    ) -> Result<PreviewPage, ChatError> {
+        let page = self.list(caller, limit, offset).await?;
+        let mut sessions = Vec::with_capacity(page.sessions.len());
+        for session in page.sessions {
+            let preview = self.preview(caller, &session.id).await?;
+            sessions.push((session, preview.unwrap_or_default()));
+        }
+        Ok(PreviewPage {
+            sessions,
+            total: page.total,
+        })
+    }
+
     /// One session.
     pub async fn get(&self, caller: &Caller, id: &SessionId) -> Result<Session, ChatError> {
         caller.require(Scope::Sessions)?;
@@ -89,7 +117,7 @@ impl SessionService {
         Ok(self.sessions.messages(&caller.user, id, window).await?)
     }
 
-    /// The first user message of a page of messages, for previews: what a list shows below the title.
+    /// The beginning of a session's newest message: what a list shows below the title.
     pub async fn preview(
         &self,
         caller: &Caller,
