@@ -1,0 +1,215 @@
+//! API keys: made, listed, revoked, rotated.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use majordomo_application::access::{AccessError, CreateApiKey, IssuedApiKey};
+use majordomo_domain::{ApiKey, ApiKeyId, Scope, Timestamp};
+use majordomo_presentation_http::openapi::{Body, PathParams, Reply};
+use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
+use paperclip::actix::api_v2_operation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{check_length, fault, wire_time};
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 100;
+
+/// A key to make.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct CreateApiKeyRequest {
+    /// What the user calls it.
+    #[schemars(length(min = 1, max = 100))]
+    name: String,
+    /// What it may do.
+    #[serde(default = "default_scopes")]
+    scopes: Vec<String>,
+    /// When it stops working, RFC 3339; never when missing.
+    expires_at: Option<String>,
+}
+
+fn default_scopes() -> Vec<String> {
+    [Scope::Chat, Scope::Sessions]
+        .map(|scope| scope.as_str().to_owned())
+        .into()
+}
+
+/// A key just made: the only time it is seen.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CreatedApiKeyResponse {
+    /// The key itself.
+    key: String,
+    /// Names the key.
+    id: String,
+    /// What the user calls it.
+    name: String,
+    /// The key's first characters.
+    prefix: String,
+    /// What it may do.
+    scopes: Vec<&'static str>,
+    /// When it was made.
+    created_at: String,
+    /// When it stops working.
+    expires_at: Option<String>,
+}
+
+/// A key as it is remembered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ApiKeyResponse {
+    /// Names the key.
+    id: String,
+    /// What the user calls it.
+    name: String,
+    /// The key's first characters.
+    prefix: String,
+    /// What it may do.
+    scopes: Vec<&'static str>,
+    /// When it was made.
+    created_at: String,
+    /// When it was last used, to within a minute.
+    last_used_at: Option<String>,
+    /// When it stops working.
+    expires_at: Option<String>,
+    /// Whether it was revoked.
+    revoked: bool,
+}
+
+/// It worked.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StatusResponse {
+    /// Always `ok`.
+    pub(crate) status: &'static str,
+}
+
+impl TryFrom<CreateApiKeyRequest> for CreateApiKey {
+    type Error = ApiError;
+
+    fn try_from(request: CreateApiKeyRequest) -> Result<Self, ApiError> {
+        check_length("name", &request.name, MAX_NAME)?;
+        let expires_at = match request.expires_at {
+            None => None,
+            Some(text) => Some(parse_time(&text).ok_or_else(|| {
+                let words = "Input should be a time such as 2026-02-07T10:30:00Z";
+                fault(Location::Body, "expires_at", "datetime_parsing", words)
+            })?),
+        };
+        Ok(Self {
+            name: request.name,
+            scopes: request.scopes,
+            expires_at,
+        })
+    }
+}
+
+/// RFC 3339; a time without offset is in UTC.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
+}
+
+fn scopes_of(key: &ApiKey) -> Vec<&'static str> {
+    key.scopes.iter().map(Scope::as_str).collect()
+}
+
+impl From<IssuedApiKey> for CreatedApiKeyResponse {
+    fn from(IssuedApiKey { secret, key }: IssuedApiKey) -> Self {
+        Self {
+            key: secret,
+            scopes: scopes_of(&key),
+            id: key.id.into_string(),
+            name: key.name,
+            prefix: key.prefix,
+            created_at: wire_time(key.created_at),
+            expires_at: key.expires_at.map(wire_time),
+        }
+    }
+}
+
+impl From<ApiKey> for ApiKeyResponse {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            scopes: scopes_of(&key),
+            id: key.id.into_string(),
+            name: key.name,
+            prefix: key.prefix,
+            created_at: wire_time(key.created_at),
+            last_used_at: key.last_used_at.map(wire_time),
+            expires_at: key.expires_at.map(wire_time),
+            revoked: key.revoked_at.is_some(),
+        }
+    }
+}
+
+/// An id that cannot be one names no key.
+fn key_id(text: &str) -> Result<ApiKeyId, AccessError> {
+    ApiKeyId::parse(text).map_err(|_| AccessError::KeyNotFound)
+}
+
+/// POST /api/v1/auth/api-keys: makes a key, which is shown this once
+#[api_v2_operation(tags(Auth), operation_id = "create_api_key")]
+pub(crate) async fn create_api_key(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    body: Body<CreateApiKeyRequest>,
+) -> Result<Reply<CreatedApiKeyResponse>, ApiError> {
+    let request = CreateApiKey::try_from(body.0)?;
+    let access = Arc::clone(&services.access);
+    let issued = kernel
+        .core()
+        .run(async move { access.create_key(&caller, request).await })
+        .await
+        .map_err(|error| match error.code() {
+            "invalid_scopes" => error.with_status(StatusCode::BAD_REQUEST),
+            _ => error,
+        })?;
+    Ok(Reply(issued.into()))
+}
+
+/// GET /api/v1/auth/api-keys: the caller's keys, revoked ones included
+#[api_v2_operation(tags(Auth), operation_id = "list_api_keys")]
+pub(crate) async fn list_api_keys(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+) -> Result<Reply<Vec<ApiKeyResponse>>, ApiError> {
+    let access = Arc::clone(&services.access);
+    let keys = kernel
+        .core()
+        .run(async move { access.list_keys(&caller).await })
+        .await?;
+    Ok(Reply(keys.into_iter().map(Into::into).collect()))
+}
+
+/// DELETE /api/v1/auth/api-keys/{id}: revokes a key
+#[api_v2_operation(tags(Auth), operation_id = "revoke_api_key")]
+pub(crate) async fn revoke_api_key(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    id: PathParams<String>,
+) -> Result<Reply<StatusResponse>, ApiError> {
+    let access = Arc::clone(&services.access);
+    kernel
+        .core()
+        .run(async move { access.revoke_key(&caller, &key_id(&id.0)?).await })
+        .await?;
+    Ok(Reply(StatusResponse { status: "ok" }))
+}
+
+/// POST /api/v1/auth/api-keys/{id}/rotate: replaces a key by a new one with the same name, scopes and expiry
+#[api_v2_operation(tags(Auth), operation_id = "rotate_api_key")]
+pub(crate) async fn rotate_api_key(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    id: PathParams<String>,
+) -> Result<Reply<CreatedApiKeyResponse>, ApiError> {
+    let access = Arc::clone(&services.access);
+    let issued = kernel
+        .core()
+        .run(async move { access.rotate_key(&caller, &key_id(&id.0)?).await })
+        .await?;
+    Ok(Reply(issued.into()))
+}

@@ -1,0 +1,205 @@
+//! Session tokens and the login cookie.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::SET_COOKIE;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use majordomo_presentation_http::auth::{SESSION_COOKIE, bearer_token};
+use majordomo_presentation_http::openapi::{Body, Raw, Reply};
+use majordomo_presentation_http::{
+    ApiError, Authenticated, ErrorClass, Kernel, RequestContext, Services,
+};
+use paperclip::actix::{OperationModifier, api_v2_operation};
+use paperclip::v2::models::DefaultOperationRaw;
+use paperclip::v2::schema::Apiv2Schema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a client shows to get a cookie.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct LoginRequest {
+    /// The master token or an API key.
+    #[serde(default)]
+    token: String,
+}
+
+/// The login's body: whatever is wrong with it is one and the same 400.
+pub(crate) struct LoginBody(LoginRequest);
+
+/// It worked.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OkResponse {
+    /// Always true.
+    ok: bool,
+}
+
+/// A token for clients that should not keep the master token.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SessionTokenResponse {
+    /// The token, to be used like the master token.
+    session_token: String,
+    /// How long it works.
+    expires_in_hours: u64,
+}
+
+impl FromRequest for LoginBody {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<LoginRequest>::from_request(request, payload);
+        Box::pin(async move {
+            body.await.map(|Body(body)| Self(body)).map_err(|error| {
+                if error.class() == ErrorClass::PayloadTooLarge {
+                    return error;
+                }
+                ApiError::new(ErrorClass::Malformed, "bad_request", "Invalid JSON body")
+                    .with_status(StatusCode::BAD_REQUEST)
+            })
+        })
+    }
+}
+
+impl Apiv2Schema for LoginBody {}
+
+impl OperationModifier for LoginBody {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        Body::<LoginRequest>::update_parameter(operation);
+    }
+}
+
+/// The session cookie; without a value it removes the one the client has.
+fn cookie(value: String, max_age: CookieDuration, https: bool) -> (&'static str, String) {
+    let cookie = Cookie::build(SESSION_COOKIE, value)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .path("/")
+        .max_age(max_age)
+        .secure(https)
+        .finish();
+    (SET_COOKIE.as_str(), cookie.to_string())
+}
+
+async fn log_in(
+    kernel: &Kernel,
+    services: &Services,
+    https: bool,
+    LoginBody(body): LoginBody,
+) -> Result<Raw<OkResponse>, ApiError> {
+    let access = Arc::clone(&services.access);
+    let issued = kernel
+        .core()
+        .run(async move { access.login(&body.token).await })
+        .await
+        .map_err(|error| in_other_words(error, "Invalid access token"))?;
+    let seconds = i64::try_from(issued.lifetime.as_secs()).unwrap_or(i64::MAX);
+    let max_age = CookieDuration::seconds(seconds);
+    Ok(
+        Raw::from(Reply(OkResponse { ok: true })).with_header(cookie(
+            issued.secret,
+            max_age,
+            https,
+        )),
+    )
+}
+
+fn log_out(https: bool) -> Raw<OkResponse> {
+    let removal = cookie(String::new(), CookieDuration::ZERO, https);
+    Raw::from(Reply(OkResponse { ok: true })).with_header(removal)
+}
+
+async fn exchange(
+    kernel: &Kernel,
+    services: &Services,
+    request: &HttpRequest,
+) -> Result<Reply<SessionTokenResponse>, ApiError> {
+    let token = bearer_token(request.headers())
+        .unwrap_or_default()
+        .to_owned();
+    let access = Arc::clone(&services.access);
+    let issued = kernel
+        .core()
+        .run(async move { access.open_session(&token) })
+        .await
+        .map_err(|error| in_other_words(error, "Invalid master token"))?;
+    Ok(Reply(SessionTokenResponse {
+        session_token: issued.secret,
+        expires_in_hours: issued.lifetime.as_secs().div_ceil(3600),
+    }))
+}
+
+/// A refused credential in the words of the route; any other failure as it is.
+fn in_other_words(error: ApiError, words: &str) -> ApiError {
+    if error.class() == ErrorClass::Unauthenticated {
+        ApiError::new(ErrorClass::Unauthenticated, "unauthorized", words)
+    } else {
+        error
+    }
+}
+
+/// POST /api/v1/auth/login: sets the session cookie
+#[api_v2_operation(tags(Auth), operation_id = "login")]
+pub(crate) async fn login(
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    context: RequestContext,
+    body: LoginBody,
+) -> Result<Raw<OkResponse>, ApiError> {
+    log_in(&kernel, &services, context.https, body).await
+}
+
+/// POST /api/auth/login: sets the session cookie
+#[api_v2_operation(tags(Dashboard), operation_id = "dashboard_login")]
+pub(crate) async fn dashboard_login(
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    context: RequestContext,
+    body: LoginBody,
+) -> Result<Raw<OkResponse>, ApiError> {
+    log_in(&kernel, &services, context.https, body).await
+}
+
+/// POST /api/v1/auth/logout: removes the session cookie
+#[api_v2_operation(tags(Auth), operation_id = "logout")]
+pub(crate) async fn logout(
+    _caller: Authenticated,
+    context: RequestContext,
+) -> Result<Raw<OkResponse>, ApiError> {
+    Ok(log_out(context.https))
+}
+
+/// POST /api/auth/logout: removes the session cookie
+#[api_v2_operation(tags(Dashboard), operation_id = "dashboard_logout")]
+pub(crate) async fn dashboard_logout(
+    _caller: Authenticated,
+    context: RequestContext,
+) -> Result<Raw<OkResponse>, ApiError> {
+    Ok(log_out(context.https))
+}
+
+/// POST /api/v1/auth/session: exchanges the master token, shown as bearer token, for a session token
+#[api_v2_operation(tags(Auth), operation_id = "open_session")]
+pub(crate) async fn open_session(
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<Reply<SessionTokenResponse>, ApiError> {
+    exchange(&kernel, &services, &request).await
+}
+
+/// POST /api/auth/session: exchanges the master token, shown as bearer token, for a session token
+#[api_v2_operation(tags(Dashboard), operation_id = "dashboard_open_session")]
+pub(crate) async fn dashboard_open_session(
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<Reply<SessionTokenResponse>, ApiError> {
+    exchange(&kernel, &services, &request).await
+}

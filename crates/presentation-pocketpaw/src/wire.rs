@@ -1,0 +1,70 @@
+//! What this dialect writes in its own way: session ids, times, limits.
+
+use chrono::SecondsFormat;
+use majordomo_domain::{SessionId, Timestamp};
+use majordomo_presentation_http::{ApiError, ErrorClass, FieldIssue, Location};
+
+/// A session's id as clients know it.
+pub(crate) fn wire_id(id: &SessionId) -> String {
+    format!("websocket_{id}")
+}
+
+/// A time as clients read it: `2026-02-07T10:30:00.123456+00:00`.
+pub(crate) fn wire_time(at: Timestamp) -> String {
+    at.to_utc().to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// An input with one fault, told under a rule's name.
+pub(crate) fn fault(
+    location: Location,
+    field: &str,
+    rule: &'static str,
+    words: impl Into<String>,
+) -> ApiError {
+    let issue = FieldIssue {
+        location,
+        field: field.to_owned(),
+        error: words.into(),
+        rule,
+    };
+    ApiError::invalid(ErrorClass::Invalid, vec![issue])
+}
+
+/// Fails unless `text` has 1 to `max` characters.
+pub(crate) fn check_length(field: &str, text: &str, max: usize) -> Result<(), ApiError> {
+    if text.is_empty() {
+        let words = "String should have at least 1 character";
+        return Err(fault(Location::Body, field, "string_too_short", words));
+    }
+    if text.chars().count() > max {
+        let words = format!("String should have at most {max} characters");
+        return Err(fault(Location::Body, field, "string_too_long", words));
+    }
+    Ok(())
+}
+
+/// The query's `limit`: `default` when missing, refused outside `1..=max`.
+pub(crate) fn limit(asked: Option<i64>, default: u32, max: u32) -> Result<u32, ApiError> {
+    let Some(asked) = asked else {
+        return Ok(default);
+    };
+    let (rule, words) = match u32::try_from(asked) {
+        Ok(limit) if (1..=max).contains(&limit) => return Ok(limit),
+        _ if asked < 1 => (
+            "greater_than_equal",
+            "Input should be greater than or equal to 1".to_owned(),
+        ),
+        _ => (
+            "less_than_equal",
+            format!("Input should be less than or equal to {max}"),
+        ),
+    };
+    Err(fault(Location::Query, "limit", rule, words))
+}
+
+/// As [`limit`], for routes that have never refused one: what is out of bounds is taken as the nearest bound.
+pub(crate) fn lenient_limit(asked: Option<i64>, default: u32, max: u32) -> u32 {
+    asked.map_or(default, |asked| {
+        u32::try_from(asked.clamp(1, i64::from(max))).unwrap_or(default)
+    })
+}
