@@ -1,28 +1,20 @@
-//! Server-sent events: frames, their encoding, and the place a client wants to go on from.
+//! Server-sent events: frames, their encoding, and the answers that stream them.
 
 use std::borrow::Cow;
-use std::future::{Ready, ready};
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{HttpResponse, http::StatusCode};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::Stream;
-use futures_util::StreamExt as _;
 use futures_util::stream::Fuse;
-use paperclip::actix::OperationModifier;
-use paperclip::v2::models::DefaultOperationRaw;
-use paperclip::v2::schema::Apiv2Schema;
+use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use tokio::time::{Instant, Sleep};
-
-use crate::error::ApiError;
-use crate::openapi::collector::{Fragment, record_parameter};
 
 /// A comment is sent when nothing else was for so long, so that proxies and clients do not give up.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -246,55 +238,4 @@ pub fn respond_with<B: MessageBody + 'static>(body: B) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))
         .insert_header((ACCEL_BUFFERING, HeaderValue::from_static("no")))
         .body(body)
-}
-
-/// The last event the client has: `Last-Event-ID`, or `after` in the query. An extractor; unreadable ids count as none,
-/// so that the client gets everything rather than nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LastEventId(pub Option<u64>);
-
-impl LastEventId {
-    /// Reads the place from the request; the header, which browsers set by themselves when they reconnect, goes first.
-    pub fn of(request: &HttpRequest) -> Self {
-        let header = request
-            .headers()
-            .get("last-event-id")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.trim().parse().ok());
-        Self(header.or_else(|| {
-            form_urlencoded::parse(request.query_string().as_bytes())
-                .find(|(name, _)| name == "after")
-                .and_then(|(_, value)| value.trim().parse().ok())
-        }))
-    }
-}
-
-impl FromRequest for LastEventId {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::of(request)))
-    }
-}
-
-impl Apiv2Schema for LastEventId {}
-
-impl OperationModifier for LastEventId {
-    fn update_parameter(operation: &mut DefaultOperationRaw) {
-        record_parameter(operation, |_| {
-            Fragment::Parameters(vec![
-                serde_json::json!({
-                    "in": "header", "name": "Last-Event-ID", "required": false,
-                    "description": "The last event received; the stream goes on after it.",
-                    "schema": { "type": "integer", "minimum": 0 }
-                }),
-                serde_json::json!({
-                    "in": "query", "name": "after", "required": false,
-                    "description": "As Last-Event-ID, for clients that cannot set headers.",
-                    "schema": { "type": "integer", "minimum": 0 }
-                }),
-            ])
-        });
-    }
 }

@@ -3,8 +3,7 @@ use std::collections::BTreeSet;
 use majordomo_presentation_http::openapi::{
     DocumentInfo, Html, Media, OneOf, PathParams, Raw, Reply, SecurityDoc, Sse, Upgrade, describe,
 };
-use majordomo_presentation_http::sse::LastEventId;
-use majordomo_presentation_http::{ApiError, Authenticated};
+use majordomo_presentation_http::{ApiError, Authenticated, ResumeFrom};
 use paperclip::actix::api_v2_operation;
 use paperclip::actix::web::{self as api, ServiceConfig};
 use schemars::JsonSchema;
@@ -166,7 +165,7 @@ struct Place {
 async fn everything(
     _caller: Authenticated,
     place: PathParams<Place>,
-    _from: LastEventId,
+    _from: ResumeFrom,
 ) -> Result<OneOf<Sse<Event>, Reply<Thing>>, ApiError> {
     let name = format!("{}/{}", place.0.project, place.0.file);
     Ok(OneOf::Second(Reply(Thing {
@@ -225,7 +224,7 @@ fn streams_media_sockets_and_named_paths_are_described() {
         .iter()
         .map(|p| p["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["project", "file", "Last-Event-ID", "after"]);
+    assert_eq!(names, ["project", "file", "Last-Event-ID", "run", "after"]);
     assert_eq!(everything["parameters"][0]["description"], "Which project.");
     assert_eq!(everything["parameters"][1]["schema"]["type"], "integer");
 

@@ -3,10 +3,14 @@ use std::time::Duration;
 
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::test::TestRequest;
+use actix_web::{App, HttpResponse, HttpServer, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, future::poll_fn, stream};
-use majordomo_presentation_http::sse::{self, Frame, KEEP_ALIVE, LastEventId, SseBody};
+use majordomo_presentation_http::ResumeFrom;
+use majordomo_presentation_http::sse::{self, Frame, KEEP_ALIVE, SseBody};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 fn encoded(frame: &Frame) -> String {
     let mut buffer = BytesMut::new();
@@ -117,12 +121,63 @@ fn the_place_to_go_on_from_is_read() {
         if let Some(header) = header {
             request = request.insert_header(("last-event-id", header));
         }
-        LastEventId::of(&request.to_http_request()).0
+        let place = ResumeFrom::of(&request.to_http_request()).0;
+        place.map(|place| (place.run.into_string(), place.after))
     };
+    let at = |run: &str, after| Some((run.to_owned(), after));
     assert_eq!(read("/", None), None);
-    assert_eq!(read("/", Some("7")), Some(7));
-    assert_eq!(read("/?after=8", None), Some(8));
-    assert_eq!(read("/?after=8", Some("7")), Some(7));
-    assert_eq!(read("/?after=x", Some("y")), None);
-    assert_eq!(read("/?after=-1", None), None);
+    assert_eq!(read("/", Some("run-1.7")), at("run-1", 7));
+    assert_eq!(read("/?run=run-1&after=8", None), at("run-1", 8));
+    assert_eq!(read("/?run=run-1", None), at("run-1", 0));
+    assert_eq!(read("/?run=run-1&after=8", Some("run-2.7")), at("run-2", 7));
+    assert_eq!(read("/?after=8", Some("nonsense")), None);
+}
+
+/// Sixteen frames, 5 ms apart, as tokens come.
+async fn tokens() -> HttpResponse {
+    sse::respond(stream::iter(0..16).then(|number| async move {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Frame::data(number.to_string())
+    }))
+}
+
+#[actix_web::test]
+async fn frames_cross_a_real_connection_one_by_one() {
+    let app = || App::new().route("/", web::get().to(tokens));
+    let server = HttpServer::new(app)
+        .workers(1)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+    let address = server.addrs()[0];
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let (mut text, mut buffer, mut arrivals) = (String::new(), [0; 4096], Vec::new());
+    loop {
+        let read = connection.read(&mut buffer).await.unwrap();
+        if read == 0 {
+            break;
+        }
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        arrivals.push(tokio::time::Instant::now());
+    }
+    handle.stop(false).await;
+    for number in 0..16 {
+        assert!(
+            text.contains(&format!("data: {number}\n\n")),
+            "{number}: {text}"
+        );
+    }
+    let mut gaps: Vec<Duration> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort_unstable();
+    assert!(gaps.len() >= 12, "frames were held back: {gaps:?}");
+    assert!(gaps[gaps.len() / 2] < Duration::from_millis(30), "{gaps:?}");
 }
