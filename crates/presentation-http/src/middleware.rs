@@ -2,10 +2,11 @@
 //! of a request. One layer instead of many keeps the order plain and the cost small.
 
 use std::future::{Future, Ready, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
@@ -135,7 +136,11 @@ where
             StateProjection::Inner { inner, exchange } => {
                 let answer = {
                     let _entered = exchange.span.enter();
-                    inner.poll(context)
+                    // What a panic leaves half done belongs to this request, and is dropped with it.
+                    catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
+                };
+                let Ok(answer) = answer else {
+                    return Poll::Ready(Err(exchange.finish_panic()));
                 };
                 answer.map(|answer| match answer {
                     Ok(response) => Ok(exchange.finish(response)),
@@ -187,8 +192,6 @@ impl Exchange {
             id = %context.id,
             method = %request.method(),
             path = request.path(),
-            status = tracing::field::Empty,
-            elapsed_ms = tracing::field::Empty,
         );
         kernel.metrics().begin();
         Self {
@@ -244,7 +247,17 @@ impl Exchange {
 
     /// As [`finish`](Self::finish) for a failure of a layer further in, which has no response yet.
     fn finish_error(&self, error: &Error) -> Error {
-        let mut rendered = self.render(&api_error_of(error));
+        self.give_up(&api_error_of(error))
+    }
+
+    /// As [`finish`](Self::finish) for a handler that panicked; the panic hook has told where.
+    fn finish_panic(&self) -> Error {
+        tracing::error!(parent: &self.span, "a handler panicked");
+        self.give_up(&ApiError::of(ErrorClass::Internal))
+    }
+
+    fn give_up(&self, error: &ApiError) -> Error {
+        let mut rendered = self.render(error);
         self.complete(rendered.status(), rendered.headers_mut());
         InternalError::from_response("request failed", rendered).into()
     }
@@ -279,14 +292,13 @@ impl Exchange {
         }
         let elapsed = self.started.elapsed();
         self.kernel.metrics().record(status, elapsed);
-        self.span.record("status", status.as_u16());
-        self.span.record("elapsed_ms", milliseconds(elapsed));
-        tracing::debug!(parent: &self.span, "answered");
+        tracing::debug!(
+            parent: &self.span,
+            status = status.as_u16(),
+            elapsed_ms = elapsed.as_secs_f64() * 1000.0,
+            "answered"
+        );
     }
-}
-
-fn milliseconds(elapsed: Duration) -> f64 {
-    elapsed.as_secs_f64() * 1000.0
 }
 
 /// The failure an answer stands for: an error of a handler or extractor, or the empty answers that the router gives to

@@ -60,6 +60,23 @@ async fn an_internal_failure_shows_nothing_of_its_cause() {
 }
 
 #[actix_web::test]
+async fn a_panic_of_a_handler_is_an_internal_failure_too() {
+    let site = site(Setup::default()).await;
+    let answer = site.ask(get("/v1/panic")).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (500, Some("internal"))
+    );
+    assert!(!answer.body.contains("42"));
+    assert_eq!(
+        answer.json()["request_id"].as_str(),
+        answer.header("x-request-id")
+    );
+    assert_eq!(site.kernel.metrics().snapshot().server_error, 1);
+    assert_eq!(site.ask(get("/health")).await.status, 200);
+}
+
+#[actix_web::test]
 async fn every_answer_has_a_request_id() {
     let site = site(Setup::default()).await;
     let own = Uuid::from_u128(7).to_string();

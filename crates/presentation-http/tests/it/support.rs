@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::{App, Error, test, web};
@@ -201,6 +201,13 @@ async fn broken() -> Result<Reply<Value>, ApiError> {
     Err(Broken.into())
 }
 
+/// GET /v1/panic: a defect
+#[api_v2_operation(operation_id = "panic")]
+async fn defect(context: RequestContext) -> Result<Reply<Value>, ApiError> {
+    assert!(context.id.is_nil(), "the secret is 42");
+    Ok(Reply(Value::Null))
+}
+
 /// POST /v1/small: a small body, if any
 #[api_v2_operation(operation_id = "small")]
 async fn small(body: OptionalBody<Value>) -> Result<Reply<Value>, ApiError> {
@@ -223,6 +230,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 )
                 .route("/whoami", api::get().to(whoami))
                 .route("/broken", api::get().to(broken))
+                .route("/panic", api::get().to(defect))
                 .service(
                     api::resource("/small")
                         .app_data(BodyLimit(600))
@@ -374,11 +382,21 @@ where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
-    let response = test::call_service(app, request.to_request()).await;
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = test::read_body(response).await;
+    let (status, headers, body) = match test::try_call_service(app, request.to_request()).await {
+        Ok(response) => {
+            let (status, headers) = (response.status(), response.headers().clone());
+            (status, headers, test::read_body(response).await)
+        }
+        // What the server makes of it.
+        Err(error) => {
+            let response = error.error_response();
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = to_bytes(response.into_body()).await;
+            (status, headers, body.unwrap())
+        }
+    };
     Answer {
-        status,
+        status: status.as_u16(),
         headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     }
