@@ -9,9 +9,9 @@ use majordomo_domain::{
     Message, MessageId, MessageStatus, Role, RunId, SessionId, Timestamp, Usage, UserId,
 };
 
+use super::codec;
 use super::error::{Outcome, corrupt, to_stored};
 use super::schema::messages;
-use super::{codec, words};
 use crate::backend::{self, Conn};
 
 /// A message as it is written.
@@ -66,8 +66,7 @@ pub(super) async fn insert(
         .values(row)
         .execute(conn)
         .await?;
-    let words = words::index_text(&message.text);
-    backend::index_inserted_message(conn, owner, message.id.as_str(), &words).await?;
+    backend::index_inserted_message(conn, owner, message.id.as_str(), &message.text).await?;
     Ok(())
 }
 

@@ -22,3 +22,4 @@ pub use sessions::DieselSessionRepository;
 
 pub(crate) use error::{Outcome, QueryError};
 pub(crate) use search::Candidate;
+pub(crate) use words::index_text;

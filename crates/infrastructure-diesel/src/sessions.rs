@@ -238,6 +238,7 @@ impl SessionRepository for DieselSessionRepository {
         if words.is_empty() || query.limit == 0 {
             return Ok(Vec::new());
         }
+        self.db.catch_up_search().await;
         self.db
             .read(
                 (owner.clone(), words, query.limit),

@@ -17,7 +17,7 @@ const MAX_QUERY_CHARS: usize = 2_000;
 const MAX_INDEXED_CHARS: usize = 100_000;
 
 /// The words of a message, separated by spaces: what is put into the index.
-pub(super) fn index_text(text: &str) -> String {
+pub(crate) fn index_text(text: &str) -> String {
     let end = text
         .char_indices()
         .nth(MAX_INDEXED_CHARS)

@@ -11,7 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use majordomo_application::ports::RepositoryError;
 
 pub(crate) use crate::database::Database;
-use crate::repositories::{Candidate, Outcome, QueryError};
+use crate::repositories::{Candidate, Outcome, QueryError, index_text};
 
 /// The backend's name in health reports.
 pub(crate) const NAME: &str = "postgres";
@@ -127,17 +127,17 @@ fn says(message: &str, sentences: &[&str]) -> bool {
     sentences.iter().any(|sentence| message.contains(sentence))
 }
 
-/// Makes the message that was just inserted findable by `words`.
+/// Makes the message that was just inserted findable.
 pub(crate) async fn index_inserted_message(
     conn: &mut Conn,
     owner: &str,
     message: &str,
-    words: &str,
+    text: &str,
 ) -> Outcome<()> {
     IndexMessage {
         owner,
         message,
-        words,
+        words: index_text(text),
     }
     .execute(conn)
     .await?;
@@ -148,7 +148,7 @@ pub(crate) async fn index_inserted_message(
 struct IndexMessage<'a> {
     owner: &'a str,
     message: &'a str,
-    words: &'a str,
+    words: String,
 }
 
 impl QueryId for IndexMessage<'_> {
@@ -163,7 +163,7 @@ impl QueryFragment<Pg> for IndexMessage<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(self.owner)?;
         out.push_sql(", to_tsvector('majordomo', ");
-        out.push_bind_param::<Text, _>(self.words)?;
+        out.push_bind_param::<Text, _>(&self.words)?;
         out.push_sql("))");
         Ok(())
     }

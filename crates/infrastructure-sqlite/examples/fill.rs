@@ -44,7 +44,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let journal = store.journal();
     stream::iter(0..sessions)
         .map(Ok)
-        .try_for_each_concurrent(CONCURRENT, |session| converse(Arc::clone(&journal), session))
+        .try_for_each_concurrent(CONCURRENT, |session| {
+            converse(Arc::clone(&journal), session)
+        })
         .await?;
     store.close();
     std::fs::write(queries, all_queries())?;
@@ -56,10 +58,17 @@ async fn converse(journal: Arc<dyn RunJournal>, session: u32) -> Result<(), Repo
     let mut words = Words::new(u64::from(session));
     for number in 1..=TURNS {
         let question = words.sentence(QUESTION);
-        let mut turn = turn(owner.as_str(), &format!("session-{session}"), number, &question);
+        let mut turn = turn(
+            owner.as_str(),
+            &format!("session-{session}"),
+            number,
+            &question,
+        );
         turn.session.title = majordomo_domain::SessionTitle::untitled();
         journal.accept(turn.clone()).await?;
-        journal.finish(answer(&turn, &words.sentence(ANSWER))).await?;
+        journal
+            .finish(answer(&turn, &words.sentence(ANSWER)))
+            .await?;
     }
     Ok(())
 }
@@ -108,8 +117,16 @@ fn word(rank: u32) -> String {
     let mut text = String::new();
     for _ in 0..3 {
         let syllable = (rest % syllables) as usize;
-        let letters = [FIRST.get(syllable / SECOND.len()), SECOND.get(syllable % SECOND.len())];
-        text.extend(letters.into_iter().flatten().map(|letter| char::from(*letter)));
+        let letters = [
+            FIRST.get(syllable / SECOND.len()),
+            SECOND.get(syllable % SECOND.len()),
+        ];
+        text.extend(
+            letters
+                .into_iter()
+                .flatten()
+                .map(|letter| char::from(*letter)),
+        );
         rest /= syllables;
     }
     text

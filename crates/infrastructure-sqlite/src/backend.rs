@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use majordomo_application::ports::RepositoryError;
 
 pub(crate) use crate::database::Database;
+use crate::indexing::owner_word;
 use crate::repositories::{Candidate, Outcome, QueryError};
 
 /// The backend's name in health reports.
@@ -85,52 +86,14 @@ fn is_unavailable(message: &str) -> bool {
     .any(|known| message.contains(known))
 }
 
-/// The one word by which the search index knows an owner. It ends in a digit, which no stemmer removes.
-fn owner_word(owner: &str) -> String {
-    use std::fmt::Write;
-    let mut word = String::with_capacity(owner.len() * 2 + 1);
-    for byte in owner.bytes() {
-        // Writing to a String cannot fail.
-        let _ = write!(word, "{byte:02x}");
-    }
-    word.push('0');
-    word
-}
-
-/// Makes the message that was just inserted on this connection findable by `words`.
+/// Nothing to do: the writer puts messages into the search index later, many at a time.
 pub(crate) async fn index_inserted_message(
-    conn: &mut Conn,
-    owner: &str,
+    _conn: &mut Conn,
+    _owner: &str,
     _message: &str,
-    words: &str,
+    _text: &str,
 ) -> Outcome<()> {
-    let owner = owner_word(owner);
-    IndexMessage { owner, words }.execute(conn).await?;
     Ok(())
-}
-
-/// Adds the last inserted message to the index. A statement of its own type, because plain SQL is not cached by diesel.
-struct IndexMessage<'a> {
-    owner: String,
-    words: &'a str,
-}
-
-impl QueryId for IndexMessage<'_> {
-    type QueryId = IndexMessage<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryFragment<Sqlite> for IndexMessage<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(
-            "INSERT INTO message_search (rowid, owner, text) VALUES (last_insert_rowid(), ",
-        );
-        out.push_bind_param::<Text, _>(&self.owner)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(self.words)?;
-        out.push_sql(")");
-        Ok(())
-    }
 }
 
 /// The newest messages of `owner` that hold every word, `newest` of them at most.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -14,6 +15,7 @@ use majordomo_application::ports::{Durability, RepositoryError};
 use tokio::sync::oneshot;
 
 use crate::backend::{Conn, classify};
+use crate::indexing;
 use crate::lock::FileLock;
 use crate::queue::{Queue, Refused};
 use crate::readers::{self, Read};
@@ -30,6 +32,7 @@ pub(crate) type Work<I, T> = for<'a> fn(&'a mut Conn, &'a I) -> BoxFuture<'a, Ou
 pub(crate) struct Database {
     writes: Arc<Queue<Box<dyn Write>>>,
     reads: Arc<Queue<Box<dyn Read>>>,
+    search_is_behind: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<FileLock>>,
 }
@@ -44,11 +47,13 @@ impl Database {
         let database = Self {
             writes: Arc::new(Queue::new(QUEUE_CAPACITY)),
             reads: Arc::new(Queue::new(QUEUE_CAPACITY)),
+            search_is_behind: Arc::new(AtomicBool::new(true)),
             threads: Mutex::new(Vec::new()),
             lock: Mutex::new(Some(lock)),
         };
         let writes = Arc::clone(&database.writes);
-        database.spawn("sqlite-writer", move || Writer::new(writer).run(&writes))?;
+        let writer = Writer::new(writer, Arc::clone(&database.search_is_behind));
+        database.spawn("sqlite-writer", move || writer.run(&writes))?;
         for (number, connection) in readers.into_iter().enumerate() {
             let reads = Arc::clone(&database.reads);
             database.spawn(&format!("sqlite-reader-{number}"), move || {
@@ -100,6 +105,21 @@ impl Database {
         answer
             .await
             .unwrap_or_else(|_| Err(unavailable(Refused::Closed)))
+    }
+
+    /// Has the messages indexed that are not yet. Where that fails, older messages can still be searched.
+    pub(crate) async fn catch_up_search(&self) {
+        if !self.search_is_behind.load(Ordering::Acquire) {
+            return;
+        }
+        let caught_up = self
+            .write(Durability::Written, (), |conn, ()| {
+                Box::pin(indexing::catch_up(conn))
+            })
+            .await;
+        if let Err(error) = caught_up {
+            tracing::warn!(%error, "the newest messages could not be indexed for search");
+        }
     }
 
     /// Finishes what waits, closes the file and gives up its lock. Blocks; later work is refused.

@@ -5,6 +5,7 @@
 
 mod backend;
 mod database;
+mod indexing;
 mod lock;
 mod migrations;
 mod queue;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Why nothing can be put into the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,12 +55,30 @@ impl<T> Queue<T> {
 
     /// Waits for items and takes up to `most` of them; `None` when the queue is closed and empty.
     pub(crate) fn take(&self, most: usize) -> Option<Vec<T>> {
-        let mut state = self
+        let state = self
             .changed
-            .wait_while(self.state(), |state| {
-                state.items.is_empty() && !state.closed
-            })
+            .wait_while(self.state(), Self::is_waiting)
             .unwrap_or_else(PoisonError::into_inner);
+        Self::drain(state, most)
+    }
+
+    /// Like [`take`](Self::take), but gives up after `idle` and then returns no items.
+    pub(crate) fn take_within(&self, most: usize, idle: Duration) -> Option<Vec<T>> {
+        let (state, waited) = self
+            .changed
+            .wait_timeout_while(self.state(), idle, Self::is_waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Some(Vec::new());
+        }
+        Self::drain(state, most)
+    }
+
+    fn is_waiting(state: &mut State<T>) -> bool {
+        state.items.is_empty() && !state.closed
+    }
+
+    fn drain(mut state: MutexGuard<'_, State<T>>, most: usize) -> Option<Vec<T>> {
         let count = most.min(state.items.len());
         let taken: Vec<T> = state.items.drain(..count).collect();
         (!taken.is_empty()).then_some(taken)
@@ -88,6 +107,10 @@ mod tests {
         queue.put(2).unwrap();
         assert_eq!(queue.put(3), Err(Refused::Full));
         assert_eq!(queue.take(1), Some(vec![1]));
+        let idle = Duration::from_millis(1);
+        assert_eq!(queue.take_within(1, idle), Some(vec![2]));
+        assert_eq!(queue.take_within(1, idle), Some(vec![]));
+        queue.put(2).unwrap();
         queue.close();
         assert_eq!(queue.put(4), Err(Refused::Closed));
         assert_eq!(queue.take(8), Some(vec![2]));

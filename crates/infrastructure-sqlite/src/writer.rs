@@ -5,8 +5,11 @@
 //! transaction is rolled back and the group runs once more with a savepoint around each, so that a failing write takes
 //! no other with it.
 
-use diesel::QueryResult;
-use diesel::SqliteConnection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use diesel::{QueryResult, SqliteConnection};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::FutureExt;
 use majordomo_application::ports::{Durability, RepositoryError};
@@ -14,10 +17,15 @@ use tokio::sync::oneshot;
 
 use crate::backend::Conn;
 use crate::database::{Work, run_now};
+use crate::indexing;
 use crate::queue::Queue;
 
 /// Most writes in one transaction.
 const MAX_GROUP: usize = 256;
+/// After how many writes the search index is brought up to date.
+const INDEX_AFTER: usize = 64;
+/// After how much idleness it is.
+const IDLE: Duration = Duration::from_millis(200);
 
 /// A write that waits for the thread.
 pub(crate) trait Write: Send {
@@ -91,27 +99,75 @@ enum Tried {
 pub(crate) struct Writer {
     conn: Conn,
     durability: Durability,
+    /// Writes since the search index was last brought up to date; each adds one message at most.
+    unindexed: usize,
+    search_is_behind: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// Takes a connection with `synchronous = FULL`.
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
+    /// Takes a connection with `synchronous = FULL`, and the sign by which searches know that they must ask first.
+    pub(crate) fn new(connection: SqliteConnection, search_is_behind: Arc<AtomicBool>) -> Self {
         Self {
             conn: Conn::new(connection),
             durability: Durability::Flushed,
+            // A process that died may have left something.
+            unindexed: 1,
+            search_is_behind,
         }
     }
 
     /// Writes until the queue is closed, then tidies the file up.
     pub(crate) fn run(mut self, writes: &Queue<Box<dyn Write>>) {
-        while let Some(group) = writes.take(MAX_GROUP) {
-            self.write(group);
+        loop {
+            let group = if self.unindexed == 0 {
+                writes.take(MAX_GROUP)
+            } else {
+                writes.take_within(MAX_GROUP, IDLE)
+            };
+            let Some(group) = group else { break };
+            let idle = group.is_empty();
+            if !idle {
+                self.write(group);
+            }
+            if idle || self.unindexed >= INDEX_AFTER {
+                self.index();
+            }
         }
+        self.index();
         let tidied = self.execute(
             "PRAGMA analysis_limit = 400; PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);",
         );
         if let Err(error) = tidied {
             tracing::warn!(%error, "the database file could not be tidied up");
+        }
+    }
+
+    /// Brings the search index up to date, or tries again after the next writes.
+    fn index(&mut self) {
+        self.unindexed = 0;
+        let indexed = self.try_index();
+        match indexed {
+            Ok(()) => self.search_is_behind.store(false, Ordering::Release),
+            Err(error) => {
+                let _ = self.execute("ROLLBACK");
+                tracing::warn!(%error, "the newest messages could not be indexed for search");
+            }
+        }
+    }
+
+    fn try_index(&mut self) -> Result<(), RepositoryError> {
+        let unavailable = |error: diesel::result::Error| RepositoryError::Unavailable(error.into());
+        self.set_durability(Durability::Written)
+            .map_err(unavailable)?;
+        loop {
+            self.execute("BEGIN IMMEDIATE").map_err(unavailable)?;
+            let indexed = run_now(&mut self.conn, &(), |conn, ()| {
+                Box::pin(indexing::index_batch(conn))
+            })?;
+            self.execute("COMMIT").map_err(unavailable)?;
+            if indexed == 0 {
+                return Ok(());
+            }
         }
     }
 
@@ -127,6 +183,8 @@ impl Writer {
                 Err(reason)
             }
         };
+        self.unindexed = self.unindexed.saturating_add(group.len());
+        self.search_is_behind.store(true, Ordering::Release);
         for job in group {
             job.answer(committed.as_ref().copied().map_err(String::as_str));
         }

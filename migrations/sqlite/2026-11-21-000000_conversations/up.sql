@@ -36,7 +36,8 @@ CREATE TABLE messages (
 );
 
 -- Full-text index of the messages. `owner` holds one word per owner, so that the index itself finds one owner's messages.
--- The text is not kept a second time. Rows are added by the program and removed by the trigger.
+-- The text is not kept a second time. Rows are added by the program, some time after their message, and removed by the
+-- trigger.
 CREATE VIRTUAL TABLE message_search USING fts5 (
     owner,
     text,

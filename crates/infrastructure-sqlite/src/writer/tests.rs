@@ -52,7 +52,7 @@ fn fixture(settings: &str) -> Fixture {
         .unwrap();
     connection.batch_execute(settings).unwrap();
     Fixture {
-        writer: Writer::new(connection),
+        writer: Writer::new(connection, Arc::default()),
         reader: SqliteConnection::establish(path.to_str().unwrap()).unwrap(),
         _folder: folder,
     }
