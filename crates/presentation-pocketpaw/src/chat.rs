@@ -2,7 +2,7 @@
 
 mod dto;
 mod events;
-mod media;
+pub(crate) mod media;
 
 use std::sync::Arc;
 

@@ -82,7 +82,7 @@ fn checks(report: &HealthReport) -> [Check<'_>; 2] {
     ]
 }
 
-fn health_of(report: &HealthReport, now: Timestamp) -> HealthResponse {
+pub(crate) fn health_of(report: &HealthReport, now: Timestamp) -> HealthResponse {
     let checks = checks(report);
     let check_count = checks.len();
     let issues: Vec<HealthIssue> = checks

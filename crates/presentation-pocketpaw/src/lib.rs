@@ -13,6 +13,7 @@ mod routes;
 mod sessions;
 mod version;
 mod wire;
+pub mod ws;
 
 pub use documentation::document;
 pub use error::{DIALECT, PocketPaw};

@@ -77,12 +77,27 @@ impl StreamEvent {
     }
 }
 
-/// What clients are told of an event: the same whenever it is told. A call of the next model is not told.
-pub(crate) fn render(run: &Run, event: &RunEvent) -> Option<Frame> {
-    let event = match &event.kind {
-        RunEventKind::Started => StreamEvent::Start {
-            session_id: wire_id(&run.session),
-        },
+/// What clients are told of an event: the same whenever it is told. A call of the next model is not told; a turn that
+/// ends before it began is told from its beginning.
+pub(crate) fn render(run: &Run, event: &RunEvent) -> impl Iterator<Item = Frame> + use<> {
+    let started_late = event.seq == 1 && event.kind != RunEventKind::Started;
+    let first = started_late.then(|| start(run));
+    let told = told(run, event);
+    first.into_iter().chain(told).map(|event| {
+        let name = event.name();
+        Frame::json(&event).event(name)
+    })
+}
+
+fn start(run: &Run) -> StreamEvent {
+    StreamEvent::Start {
+        session_id: wire_id(&run.session),
+    }
+}
+
+fn told(run: &Run, event: &RunEvent) -> Option<StreamEvent> {
+    Some(match &event.kind {
+        RunEventKind::Started => start(run),
         RunEventKind::Hop(_) => return None,
         RunEventKind::Text(piece) => StreamEvent::Chunk {
             content: piece.clone(),
@@ -100,8 +115,7 @@ pub(crate) fn render(run: &Run, event: &RunEvent) -> Option<Frame> {
             output: output.content.chars().take(MAX_OUTPUT).collect(),
         },
         RunEventKind::Finished(outcome) => end(run, outcome),
-    };
-    Some(Frame::json(&event).event(event.name()))
+    })
 }
 
 fn end(run: &Run, outcome: &Outcome) -> StreamEvent {
@@ -110,10 +124,7 @@ fn end(run: &Run, outcome: &Outcome) -> StreamEvent {
             session_id: wire_id(&run.session),
             usage: outcome.usage.into(),
         },
-        RunStatus::Interrupted => StreamEvent::Error {
-            detail: "The answer was interrupted".to_owned(),
-        },
-        RunStatus::Queued | RunStatus::Running | RunStatus::Failed => StreamEvent::Error {
+        _ => StreamEvent::Error {
             detail: outcome
                 .error
                 .clone()

@@ -42,6 +42,7 @@ pub(crate) struct MediaObject {
     /// Its bytes in base64, or a `data:` address.
     data: Option<String>,
     /// What the user calls it.
+    #[serde(alias = "name")]
     filename: Option<String>,
     /// What it is: `image/png`.
     #[serde(alias = "mimeType", alias = "media_type")]

@@ -1,0 +1,268 @@
+//! The task of one connection.
+//!
+//! It waits for whatever comes first: room in the socket, the end of an action, frames of the runs it shows, the client's
+//! next word, the time to ping, the server's end. Actions are carried out one after the other. Runs are read only when
+//! everything before has been handed to the socket, and the client only when it takes what it is told.
+
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_ws::{
+    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session,
+};
+use majordomo_domain::SessionId;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::SocketTiming;
+use super::action::Action;
+use super::frame::Frame;
+use super::perform::{Context, Effect, perform};
+use super::render::Style;
+use super::watch::Watches;
+use super::writer::Writer;
+
+/// How long a connection that ends waits for the client to take the last frames, and for runs to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// An action being carried out.
+type Performing = Pin<Box<dyn Future<Output = Effect>>>;
+
+/// One connection.
+pub(super) struct Connection {
+    context: Rc<Context>,
+    writer: Writer,
+    incoming: AggregatedMessageStream,
+    watches: Watches,
+    performing: Option<Performing>,
+    /// The session in which messages that name none are said.
+    session: SessionId,
+    /// The protocol, once the client has shown it.
+    style: Option<Style>,
+    timing: SocketTiming,
+    /// When the client last said or took something.
+    heard: Instant,
+}
+
+/// What a connection waits for.
+enum Event {
+    /// Everything has been handed to the socket; `true` when it was more than pings.
+    Sent(bool),
+    Done(Effect),
+    Heard(Option<Result<AggregatedMessage, ProtocolError>>),
+    Frames(Vec<String>),
+    Tick,
+    ShuttingDown,
+    Gone,
+}
+
+/// How a connection ends.
+enum Ending {
+    /// The client is gone, or takes no more.
+    Dropped,
+    /// With a last word.
+    Closed(Option<CloseReason>),
+    /// With the server.
+    ShuttingDown,
+}
+
+fn reason(code: CloseCode, words: &str) -> Option<CloseReason> {
+    Some(CloseReason {
+        code,
+        description: Some(words.to_owned()),
+    })
+}
+
+impl Connection {
+    pub(super) fn new(
+        context: Context,
+        sink: Session,
+        incoming: AggregatedMessageStream,
+        session: SessionId,
+        timing: SocketTiming,
+    ) -> Self {
+        Self {
+            context: Rc::new(context),
+            writer: Writer::new(sink),
+            incoming,
+            watches: Watches::default(),
+            performing: None,
+            session,
+            style: None,
+            timing,
+            heard: Instant::now(),
+        }
+    }
+
+    /// Serves the connection to its end. What it started goes on without it.
+    pub(super) async fn run(mut self, opening: Action) {
+        let hello = Frame::connection_info(&self.session);
+        self.writer.text(hello.text());
+        self.begin(opening);
+        match self.serve().await {
+            Ending::Dropped => return,
+            Ending::Closed(reason) => self.writer.close(reason),
+            Ending::ShuttingDown => {
+                // Runs end now, each with its last event; those that wait will run after the next start.
+                if timeout(FAREWELL, self.show_the_rest()).await.is_err() {
+                    tracing::debug!("a client did not take the end of a run");
+                }
+                self.writer
+                    .close(reason(CloseCode::Away, "The server is shutting down"));
+            }
+        }
+        if timeout(FAREWELL, self.writer.flush()).await.is_err() {
+            tracing::debug!("a client did not take the last frames");
+        }
+    }
+
+    async fn serve(&mut self) -> Ending {
+        let chat = Arc::clone(&self.context.services.chat);
+        let mut shutting_down = pin!(chat.shutting_down());
+        let mut tick = pin!(sleep(self.timing.ping_interval));
+        loop {
+            let attentive = self.performing.is_none() && !self.writer.is_full();
+            let idle = self.writer.is_empty();
+            let event = tokio::select! {
+                biased;
+                () = &mut shutting_down => Event::ShuttingDown,
+                () = &mut tick => Event::Tick,
+                sent = self.writer.flush(), if !idle => sent.map_or(Event::Gone, Event::Sent),
+                effect = performed(&mut self.performing) => Event::Done(effect),
+                message = self.incoming.recv(), if attentive => Event::Heard(message),
+                frames = self.watches.frames(), if idle => Event::Frames(frames),
+            };
+            let ending = match event {
+                Event::Sent(spoke) => {
+                    if spoke {
+                        self.heard = Instant::now();
+                    }
+                    None
+                }
+                Event::Done(effect) => {
+                    self.performing = None;
+                    self.apply(effect)
+                }
+                Event::Heard(message) => self.listen(message),
+                Event::Frames(frames) => {
+                    frames.into_iter().for_each(|frame| self.writer.text(frame));
+                    None
+                }
+                Event::Tick => {
+                    tick.as_mut()
+                        .reset(Instant::now() + self.timing.ping_interval);
+                    self.check_pulse()
+                }
+                Event::ShuttingDown => Some(Ending::ShuttingDown),
+                Event::Gone => Some(Ending::Dropped),
+            };
+            if let Some(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    /// Shows the runs that have begun to their end.
+    async fn show_the_rest(&mut self) {
+        while self.writer.flush().await.is_ok() && self.watches.any_begun() {
+            for frame in self.watches.frames().await {
+                self.writer.text(frame);
+            }
+        }
+    }
+
+    fn check_pulse(&mut self) -> Option<Ending> {
+        if self.heard.elapsed() >= self.timing.silence {
+            return Some(Ending::Dropped);
+        }
+        self.writer.ping();
+        None
+    }
+
+    fn listen(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+    ) -> Option<Ending> {
+        self.heard = Instant::now();
+        match message {
+            None => return Some(Ending::Dropped),
+            Some(Err(error)) => return Some(Ending::Closed(fault(&error))),
+            Some(Ok(AggregatedMessage::Close(reason))) => return Some(Ending::Closed(reason)),
+            Some(Ok(AggregatedMessage::Ping(payload))) => self.writer.pong(payload),
+            Some(Ok(AggregatedMessage::Pong(_))) => {}
+            Some(Ok(AggregatedMessage::Binary(_))) => {
+                let words = "Expected text: frames are JSON";
+                self.writer.text(Frame::error(words).text());
+            }
+            Some(Ok(AggregatedMessage::Text(text))) => match Action::parse(&text) {
+                Ok(action) => self.begin(action),
+                Err(error) => return self.apply(Effect::from(&error)),
+            },
+        }
+        None
+    }
+
+    fn begin(&mut self, action: Action) {
+        if let Action::Chat(chat) = &action {
+            self.style.get_or_insert(chat.style);
+        }
+        let (context, current) = (Rc::clone(&self.context), self.session.clone());
+        self.performing = Some(Box::pin(
+            async move { perform(&context, current, action).await },
+        ));
+    }
+
+    fn apply(&mut self, effect: Effect) -> Option<Ending> {
+        if let Some(session) = effect.session {
+            self.session = session;
+        }
+        if effect.only_session {
+            self.watches.keep_only(&self.session);
+        }
+        for frame in effect.frames {
+            self.writer.text(frame.text());
+        }
+        for follow in effect.follow {
+            let style = self.style.or(follow.style).unwrap_or_default();
+            let core = self.context.kernel.core();
+            if !self
+                .watches
+                .follow(core, follow.events, follow.after, style)
+            {
+                let words = "Too many runs are shown on this connection";
+                self.writer.text(Frame::error(words).text());
+            }
+        }
+        if effect
+            .idle
+            .is_some_and(|session| !self.watches.has(&session))
+        {
+            self.writer.text(Frame::StreamEnd {}.text());
+        }
+        effect.close.map(|reason| Ending::Closed(Some(reason)))
+    }
+}
+
+/// Waits for the action that is being carried out, for ever when there is none.
+async fn performed(performing: &mut Option<Performing>) -> Effect {
+    match performing {
+        Some(action) => action.await,
+        None => pending().await,
+    }
+}
+
+/// The close reason for a client that does not keep to the WebSocket protocol, or says too much at once.
+fn fault(error: &ProtocolError) -> Option<CloseReason> {
+    match error {
+        ProtocolError::Overflow => reason(CloseCode::Size, "The message is too long"),
+        // Of what is read, only text that is no UTF-8 fails like this.
+        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            reason(CloseCode::Invalid, "The text is not UTF-8")
+        }
+        // A message in parts is too long as a whole, or the connection is broken and takes no answer anyway.
+        ProtocolError::Io(_) => reason(CloseCode::Size, "The message is too long"),
+        _ => reason(CloseCode::Protocol, "Not a WebSocket frame"),
+    }
+}
