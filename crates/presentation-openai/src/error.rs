@@ -1,0 +1,157 @@
+//! How this dialect tells failures: one table from classes to OpenAI's types and codes, one body.
+
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use majordomo_presentation_http::{ApiError, Dialect, ErrorClass, ErrorView, FieldIssue, Location};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde_json::Value;
+
+/// OpenAI's way of telling failures.
+#[derive(Debug)]
+pub struct OpenAi;
+
+/// OpenAI's way of telling failures.
+pub static DIALECT: &dyn Dialect = &OpenAi;
+
+/// The body of every failure.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorResponse<'a> {
+    /// What went wrong.
+    error: ErrorObject<'a>,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorObject<'a> {
+    /// In words.
+    message: &'a str,
+    /// The kind of failure.
+    r#type: &'a str,
+    /// The parameter at fault: `messages[0].content`.
+    param: Option<String>,
+    /// A stable name.
+    code: &'a str,
+}
+
+impl Dialect for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn status(&self, class: ErrorClass) -> StatusCode {
+        match class {
+            // OpenAI knows no 422.
+            ErrorClass::Mismatched | ErrorClass::Invalid => StatusCode::BAD_REQUEST,
+            other => other.default_status(),
+        }
+    }
+
+    fn body(&self, error: &ErrorView<'_>) -> Value {
+        let parts = (error.class, error.code, error.message, error.issues);
+        serde_json::to_value(response(parts)).unwrap_or(Value::Null)
+    }
+
+    fn error_schema(&self, _: ErrorClass, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<ErrorResponse<'static>>()
+    }
+}
+
+fn response<'a>(
+    (class, code, message, issues): (ErrorClass, &'a str, &'a str, &'a [FieldIssue]),
+) -> ErrorResponse<'a> {
+    let issue = issues.first();
+    ErrorResponse {
+        error: ErrorObject {
+            message,
+            r#type: kind(class),
+            param: issue
+                .filter(|issue| !issue.field.is_empty())
+                .map(|issue| bracketed(&issue.field)),
+            code: match class {
+                ErrorClass::Unauthenticated => "invalid_api_key",
+                ErrorClass::RateLimited => "rate_limit_exceeded",
+                _ => code_of(code, issue),
+            },
+        },
+    }
+}
+
+/// OpenAI's word for a kind of failure.
+const fn kind(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::RateLimited => "requests",
+        ErrorClass::Unavailable | ErrorClass::Upstream | ErrorClass::Internal => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// OpenAI's word for a failure where it has one.
+fn code_of<'a>(code: &'a str, issue: Option<&FieldIssue>) -> &'a str {
+    match (code, issue.map(|issue| issue.rule)) {
+        ("context_too_long", _) => "context_length_exceeded",
+        ("refused", _) => "content_filter",
+        ("validation_error", Some("missing")) => "missing_required_parameter",
+        ("validation_error", Some("invalid_type")) => "invalid_type",
+        ("validation_error", _) => "invalid_value",
+        _ => code,
+    }
+}
+
+/// `messages.0.content` as `messages[0].content`.
+fn bracketed(field: &str) -> String {
+    let mut text = String::with_capacity(field.len() + 4);
+    for part in field.split('.') {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            text.push('[');
+            text.push_str(part);
+            text.push(']');
+        } else {
+            if !text.is_empty() {
+                text.push('.');
+            }
+            text.push_str(part);
+        }
+    }
+    text
+}
+
+/// A parameter that is wrong, in OpenAI's words.
+pub(crate) fn invalid_parameter(field: &str, rule: &'static str, error: &str) -> ApiError {
+    let message = match rule {
+        "missing" => format!("Missing required parameter: '{}'.", bracketed(field)),
+        _ if field.is_empty() => format!("Invalid request: {error}."),
+        _ => format!("Invalid value for '{}': {error}.", bracketed(field)),
+    };
+    let issue = FieldIssue {
+        location: Location::Body,
+        field: field.to_owned(),
+        error: error.to_owned(),
+        rule,
+    };
+    ApiError::invalid(ErrorClass::Mismatched, vec![issue]).with_message(message)
+}
+
+/// The statuses OpenAI has for what the agent and the models answer: a model that does not exist is not found, content
+/// that is refused is a bad request.
+pub(crate) fn refine(error: ApiError) -> ApiError {
+    match error.code() {
+        "model_not_found" => error.with_status(StatusCode::NOT_FOUND),
+        "refused" => error.with_status(StatusCode::BAD_REQUEST),
+        _ => error,
+    }
+}
+
+/// A failure within a stream that has begun: the same body as one event.
+pub(crate) fn event_of(error: &ApiError) -> Bytes {
+    let mut event = b"data: ".to_vec();
+    event.extend_from_slice(failure_json(error).as_bytes());
+    event.extend_from_slice(b"\n\n");
+    Bytes::from(event)
+}
+
+/// A failure's body.
+pub(crate) fn failure_json(error: &ApiError) -> String {
+    let parts = (error.class(), error.code(), error.message(), error.issues());
+    serde_json::to_string(&response(parts)).unwrap_or_default()
+}
