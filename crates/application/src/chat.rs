@@ -3,6 +3,7 @@
 mod commands;
 mod context;
 mod error;
+mod following;
 mod loop_breaker;
 mod queue;
 mod recovery;

@@ -1,0 +1,142 @@
+//! The command line.
+
+mod chat;
+mod context;
+mod doctor;
+mod keys;
+mod migrate;
+mod openapi;
+mod output;
+mod serve;
+mod sessions;
+mod sse;
+mod token;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use context::{CliError, Context};
+use output::Output;
+
+/// A self-hosted AI agent server: chat with any model from any client, with everything stored on your own machine.
+///
+/// Begin with `majordomo chat "hello"`, which needs nothing, or `majordomo serve`, which answers the clients of
+/// PocketPaw, PiSovereign, Pixcode and OpenAI.
+#[derive(Parser)]
+#[command(name = "majordomo", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every subcommand.
+#[derive(Args, Clone)]
+struct Global {
+    /// Folder of the database, the access token and everything else that is kept
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file [default: config.toml in the data folder, if there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(ServeArgs),
+    /// Ask the agent something; the answer is printed as it is written
+    Chat(chat::ChatArgs),
+    /// List, read, search, export and delete sessions
+    #[command(subcommand)]
+    Sessions(sessions::SessionsCommand),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Show or replace the master token
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Print the OpenAPI document of an API
+    Openapi(openapi::OpenapiArgs),
+    /// Bring the database up to date
+    Migrate(migrate::MigrateArgs),
+    /// Say what is configured, what answers, what is wrong and how to mend it
+    Doctor,
+    /// Print completions for your shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `serve` listens on.
+#[derive(Args)]
+struct ServeArgs {
+    /// Listen on this address only [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    host: Option<IpAddr>,
+    /// Listen on this port only; 0 takes a free one [default: 8888]
+    #[arg(long, short, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+/// Runs the program. Exit codes: 0 done, 1 failed, 2 wrong command line or configuration.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let output = Output::new(cli.global.json);
+    match run(cli, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
+    let global = cli.global;
+    match cli.command {
+        Command::Serve(args) => serve::run(&global, &args, output),
+        Command::Chat(args) => {
+            Context::load(&global)?.block_on(async |context| chat::run(context, args, output).await)
+        }
+        Command::Sessions(command) => Context::load(&global)?
+            .block_on(async |context| sessions::run(context, command, output).await),
+        Command::Keys(command) => Context::load(&global)?
+            .block_on(async |context| keys::run(context, command, output).await),
+        Command::Token(command) => Context::load(&global)?
+            .block_on(async |context| token::run(context, command, output).await),
+        Command::Openapi(args) => openapi::run(&args, output),
+        Command::Migrate(args) => Context::load(&global)?
+            .block_on(async |context| migrate::run(context, &args, output).await),
+        Command::Doctor => doctor::run(&global, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "majordomo", &mut script);
+            output.text(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

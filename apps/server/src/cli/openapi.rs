@@ -1,0 +1,49 @@
+//! `majordomo openapi`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::context::CliError;
+use super::output::Output;
+use crate::wiring;
+
+/// Which document, and where to.
+#[derive(Args)]
+pub(super) struct OpenapiArgs {
+    /// The API
+    #[arg(long, default_value = "pocketpaw")]
+    dialect: Dialect,
+    /// The file [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The APIs.
+#[derive(Clone, Copy, ValueEnum)]
+enum Dialect {
+    /// `/api/v1` and `/api`
+    Pocketpaw,
+    /// `/v1`, `/health`, `/ready`, `/metrics`
+    Pisovereign,
+    /// `/api`
+    Pixcode,
+    /// `/v1/models` and `/v1/chat/completions`
+    Openai,
+}
+
+pub(super) fn run(args: &OpenapiArgs, output: &Output) -> Result<(), CliError> {
+    let name = match args.dialect {
+        Dialect::Pocketpaw => "pocketpaw",
+        Dialect::Pisovereign => "pisovereign",
+        Dialect::Pixcode => "pixcode",
+        Dialect::Openai => "openai",
+    };
+    let document =
+        wiring::document(name).ok_or_else(|| CliError::Other(format!("there is no API {name}")))?;
+    let text = format!("{document:#}\n");
+    match &args.output {
+        Some(file) => std::fs::write(file, text).map_err(CliError::Output),
+        None => output.text(&text),
+    }
+}

@@ -1,0 +1,119 @@
+//! A client of a running Majordomo: what every subcommand that needs the server talks through.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use thiserror::Error;
+
+/// Longest wait for a connection to a server on this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer that is no stream.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Why the server gave no answer of use.
+#[derive(Debug, Error)]
+pub(crate) enum ClientError {
+    /// It does not answer.
+    #[error("the server at {base} does not answer: {source}")]
+    Unreachable {
+        base: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It refuses.
+    #[error("{message}")]
+    Refused { status: StatusCode, message: String },
+    /// It answers in a way this program does not understand.
+    #[error("the server's answer cannot be read: {0}")]
+    Answer(String),
+}
+
+/// A server's address and a credential for it.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    /// A client that shows `token`.
+    pub(crate) fn new(base: String, token: String) -> Result<Self, ClientError> {
+        // The client wants a TLS provider even for plain HTTP; that one is installed already is no failure.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .no_proxy()
+            .build();
+        let http = http.map_err(|source| ClientError::Unreachable {
+            base: base.clone(),
+            source,
+        })?;
+        Ok(Self { http, base, token })
+    }
+
+    /// The server's address: `http://127.0.0.1:8888`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Sends a request; any status but success is an error with the server's own words.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, ClientError> {
+        let mut request: RequestBuilder = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|source| ClientError::Unreachable {
+                base: self.base.clone(),
+                source: source.without_url(),
+            })?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refusal(response).await)
+        }
+    }
+
+    /// Sends a request and reads the JSON it is answered with.
+    pub(crate) async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let answer = async {
+            let response = self.send(method, path, body).await?;
+            response
+                .json()
+                .await
+                .map_err(|error| ClientError::Answer(error.without_url().to_string()))
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, answer)
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Answer("no answer in time".to_owned())))
+    }
+}
+
+/// The words of an error in any of the dialects.
+async fn refusal(response: Response) -> ClientError {
+    let status = response.status();
+    let body = response.json::<Value>().await.unwrap_or_default();
+    let places = ["/detail", "/error/message", "/error"];
+    let message = places
+        .into_iter()
+        .find_map(|place| body.pointer(place)?.as_str())
+        .map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    ClientError::Refused { status, message }
+}

@@ -1,0 +1,10 @@
+//! The `majordomo` program.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    majordomo_server::cli::main()
+}

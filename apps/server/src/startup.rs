@@ -1,0 +1,178 @@
+//! Starting and stopping a server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use majordomo_application::Caller;
+use majordomo_application::access::AccessError;
+use majordomo_application::ports::RepositoryError;
+use majordomo_domain::CredentialKind;
+use majordomo_infrastructure_system::{
+    DataDirError, MASTER_TOKEN_FILE, RandomSourceError, prepare_data_dir,
+};
+use majordomo_presentation_http::Services;
+use majordomo_settings::Settings;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::instance::Announcement;
+use crate::wiring::{self, ModelsConfigError, StorageError};
+
+/// Why a server does not start, or breaks.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A model provider's settings are wrong.
+    #[error(transparent)]
+    Models(#[from] ModelsConfigError),
+    /// The system has no random source.
+    #[error(transparent)]
+    Random(#[from] RandomSourceError),
+    /// The master token cannot be used.
+    #[error("{}", with_causes(.0))]
+    Access(#[from] AccessError),
+    /// What the last process left cannot be read.
+    #[error("unfinished runs cannot be recovered: {}", with_causes(.0))]
+    Recovery(#[from] RepositoryError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// The HTTP server broke.
+    #[error("the HTTP server broke: {0}")]
+    Http(#[source] io::Error),
+}
+
+impl StartError {
+    /// Whether the settings are to blame.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Models(_))
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A running server. The services run on the runtime that called [`start`](Self::start), HTTP on threads of its own.
+pub struct Application {
+    addresses: Vec<SocketAddr>,
+    services: Services,
+    http: ServerHandle,
+    broken: Option<oneshot::Receiver<io::Result<()>>>,
+    database: String,
+    token_file: PathBuf,
+    _announcement: Option<Announcement>,
+}
+
+impl Application {
+    /// Opens the database, takes care of what the last process left unfinished, and listens.
+    pub async fn start(settings: Settings, data_dir: &Path) -> Result<Self, StartError> {
+        prepare_data_dir(data_dir)?;
+        let storage = wiring::storage(&settings, data_dir).await?;
+        let models = Arc::new(wiring::models(&settings).await?);
+        let services = wiring::services(&settings, data_dir, &storage, models).await?;
+        let recovered = services.chat.recover().await?;
+        if recovered > 0 {
+            tracing::info!(
+                recovered,
+                "took care of runs that the last process left unfinished"
+            );
+        }
+        let (handle, broken) = wiring::http(&settings, services.clone()).run()?;
+        // A folder in which nothing can be written has failed above; a missing file only hides the server from the CLI.
+        let announcement = http_address(&handle.addresses)
+            .and_then(|address| Announcement::write(data_dir, address).ok());
+        Ok(Self {
+            addresses: handle.addresses,
+            services,
+            http: handle.server,
+            broken: Some(broken),
+            database: wiring::describe_database(&settings, data_dir),
+            token_file: data_dir.join(MASTER_TOKEN_FILE),
+            _announcement: announcement,
+        })
+    }
+
+    /// The addresses it listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The first of them.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses
+            .first()
+            .copied()
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// The model that answers when none is named.
+    pub fn model(&self) -> String {
+        self.services.models.default_model().to_string()
+    }
+
+    /// Where it stores, in words without secrets.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Where the master token is.
+    pub fn token_file(&self) -> &Path {
+        &self.token_file
+    }
+
+    /// The master token.
+    pub fn master_token(&self) -> Result<String, StartError> {
+        Ok(self
+            .services
+            .access
+            .show_master_token(&Caller::operator(CredentialKind::CommandLine))?)
+    }
+
+    /// Waits until the HTTP server breaks.
+    pub async fn failed(&mut self) -> Result<(), StartError> {
+        match self.broken.take() {
+            Some(broken) => match broken.await {
+                Ok(result) => result.map_err(StartError::Http),
+                Err(_) => Ok(()),
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends every run as interrupted with its text kept, lets streams say so, and stops listening. Takes `patience` at
+    /// most for each of the two.
+    pub async fn stop(self, patience: Duration) {
+        self.services.chat.shut_down(patience).await;
+        let _ = tokio::time::timeout(patience, self.http.stop(true)).await;
+    }
+}
+
+fn http_address(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    addresses
+        .iter()
+        .find(|address| address.ip().is_loopback())
+        .or(addresses.first())
+        .copied()
+}

@@ -1,0 +1,105 @@
+//! Storage from settings.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use majordomo_application::ports::{
+    ApiKeyRepository, RunJournal, SessionRepository, StorageHealth,
+};
+use majordomo_infrastructure_postgres::{PostgresConfig, PostgresStore};
+use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteStore};
+use majordomo_settings::{DatabaseLocation, Secret, Settings};
+use thiserror::Error;
+
+/// Why the database cannot be used.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// The SQLite file.
+    #[error(transparent)]
+    Sqlite(#[from] majordomo_infrastructure_sqlite::StoreError),
+    /// The PostgreSQL server.
+    #[error(transparent)]
+    Postgres(#[from] majordomo_infrastructure_postgres::StoreError),
+}
+
+/// The storage ports over one database.
+pub(crate) struct Storage {
+    pub(crate) sessions: Arc<dyn SessionRepository>,
+    pub(crate) journal: Arc<dyn RunJournal>,
+    pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
+    pub(crate) health: Arc<dyn StorageHealth>,
+}
+
+/// Opens the configured database and applies missing migrations.
+pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Storage, StorageError> {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => {
+            let store = SqliteStore::open(&SqliteConfig::new(path))?;
+            Ok(Storage {
+                sessions: store.sessions(),
+                journal: store.journal(),
+                api_keys: store.api_keys(),
+                health: store.health(),
+            })
+        }
+        DatabaseLocation::Postgres(url) => {
+            let store = PostgresStore::open(&postgres(settings, &url)).await?;
+            Ok(Storage {
+                sessions: store.sessions(),
+                journal: store.journal(),
+                api_keys: store.api_keys(),
+                health: store.health(),
+            })
+        }
+    }
+}
+
+/// Names the migrations that the database lacks.
+pub(crate) async fn pending_migrations(
+    settings: &Settings,
+    data_dir: &Path,
+) -> Result<Vec<String>, StorageError> {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => Ok(SqliteStore::pending(&SqliteConfig::new(path))?),
+        DatabaseLocation::Postgres(url) => {
+            Ok(PostgresStore::pending(&postgres(settings, &url)).await?)
+        }
+    }
+}
+
+/// Applies missing migrations and names them.
+pub(crate) async fn migrate(
+    settings: &Settings,
+    data_dir: &Path,
+) -> Result<Vec<String>, StorageError> {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => Ok(SqliteStore::migrate(&SqliteConfig::new(path))?),
+        DatabaseLocation::Postgres(url) => {
+            Ok(PostgresStore::migrate(&postgres(settings, &url)).await?)
+        }
+    }
+}
+
+/// Where the database is, without secrets.
+pub(crate) fn describe_database(settings: &Settings, data_dir: &Path) -> String {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => path.display().to_string(),
+        DatabaseLocation::Postgres(url) => {
+            let url = url.expose();
+            let place = url.rsplit_once('@').map_or(url, |(_, place)| place);
+            let place = place.split(['?', '#']).next().unwrap_or_default();
+            format!(
+                "PostgreSQL at {}",
+                place.strip_prefix("postgres://").unwrap_or(place)
+            )
+        }
+    }
+}
+
+fn postgres(settings: &Settings, url: &Secret) -> PostgresConfig {
+    let max_connections = usize::try_from(settings.database.max_connections).unwrap_or(usize::MAX);
+    PostgresConfig {
+        max_connections,
+        ..PostgresConfig::new(url.expose())
+    }
+}
