@@ -21,7 +21,8 @@ static INFO: DocumentInfo = DocumentInfo {
     title: "PiSovereign API",
     version: VERSION,
     description: "Local AI Assistant REST API",
-    includes: |_| true,
+    // The second spellings of the pages are not documented.
+    includes: |path| !matches!(path, "/redoc/" | "/swagger-ui"),
     tags: &[
         ("Chat", "Talking to the agent"),
         ("System", "The running server and its models"),

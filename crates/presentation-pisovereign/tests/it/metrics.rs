@@ -1,0 +1,124 @@
+//! `/metrics` and `/metrics/prometheus`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use majordomo_application::ports::{ModelError, ModelErrorKind};
+use majordomo_testkit::Script;
+use serde_json::json;
+
+use crate::support::{Site, get};
+
+/// A server that has answered a right and a wrong request, and whose model has failed once.
+async fn used() -> Site {
+    let site = Site::new().await;
+    site.model.push(Script::answer("yes"));
+    let error = ModelError::new(ModelErrorKind::Malformed, "nonsense");
+    site.model.push(Script::refusal(error));
+    for _ in 0..2 {
+        site.chat(json!({ "message": "Hi" })).await;
+    }
+    site.ask(get("/nothing")).await;
+    site.clock.advance(Duration::from_secs(7));
+    site
+}
+
+#[actix_web::test]
+async fn counters_move() {
+    let site = used().await;
+    let mut body = site.ask(get("/metrics")).await.json();
+    for (part, time) in [
+        ("http", "response_time_avg_ms"),
+        ("inference", "time_avg_ms"),
+    ] {
+        let time = body[part].as_object_mut().unwrap().remove(time).unwrap();
+        assert!(time.as_f64().unwrap() >= 0.0);
+    }
+    let expected = json!({
+        "uptime_seconds": 7,
+        "http": {
+            "requests_total": 3, "requests_success": 1, "requests_client_error": 1,
+            "requests_server_error": 1, "active_requests": 1
+        },
+        "inference": {
+            "requests_total": 2, "requests_success": 1, "requests_failed": 1,
+            "tokens_total": 15, "healthy": false
+        }
+    });
+    assert_eq!(body, expected);
+}
+
+/// The samples of a page, which must keep every rule of the format.
+fn parse(page: &str) -> BTreeMap<&str, f64> {
+    let mut samples = BTreeMap::new();
+    let (mut types, mut helps) = (BTreeMap::new(), BTreeSet::new());
+    let mut family = "";
+    assert!(page.ends_with('\n'));
+    for line in page.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            family = help.split_once(' ').unwrap().0;
+            assert!(helps.insert(family), "{family} comes twice");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(name, family, "the type follows its help");
+            assert!(["counter", "gauge", "histogram"].contains(&kind));
+            assert!(types.insert(name, kind).is_none());
+        } else {
+            let (sample, value) = line.rsplit_once(' ').unwrap();
+            let name = sample.split('{').next().unwrap();
+            let belongs = match types[family] {
+                "histogram" => ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .any(|suffix| name.strip_suffix(suffix) == Some(family)),
+                _ => name == family,
+            };
+            assert!(belongs, "{name} is not of {family}");
+            assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+            assert!(
+                samples.insert(sample, value.parse().unwrap()).is_none(),
+                "{sample} comes twice"
+            );
+        }
+    }
+    samples
+}
+
+#[actix_web::test]
+async fn the_page_for_prometheus_keeps_the_format() {
+    let site = used().await;
+    let answer = site.ask(get("/metrics/prometheus")).await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let samples = parse(&answer.body);
+    let expected = [
+        ("app_uptime_seconds", 7.0),
+        ("http_requests_total{status=\"success\"}", 1.0),
+        ("http_requests_total{status=\"client_error\"}", 1.0),
+        ("http_requests_total{status=\"server_error\"}", 1.0),
+        ("http_requests_success_total", 1.0),
+        ("http_requests_client_error_total", 1.0),
+        ("http_requests_server_error_total", 1.0),
+        ("http_requests_active", 1.0),
+        ("http_response_time_ms_bucket{le=\"+Inf\"}", 3.0),
+        ("http_response_time_ms_count", 3.0),
+        ("inference_requests_total", 2.0),
+        ("inference_requests_success_total", 1.0),
+        ("inference_requests_failed_total", 1.0),
+        ("inference_tokens_total", 15.0),
+        ("inference_time_ms_bucket{le=\"100\"}", 2.0),
+        ("inference_time_ms_bucket{le=\"60000\"}", 2.0),
+        ("inference_time_ms_bucket{le=\"+Inf\"}", 2.0),
+        ("inference_time_ms_count", 2.0),
+        ("inference_healthy", 0.0),
+    ];
+    for (sample, value) in expected {
+        assert_eq!(samples.get(sample), Some(&value), "{sample}");
+    }
+    for which in ["avg", "p50", "p90", "p99"] {
+        let sample = format!("http_response_time_{which}_ms");
+        assert!(samples[sample.as_str()] > 0.0, "{sample}");
+    }
+    assert!(samples.contains_key("inference_time_avg_ms"));
+}

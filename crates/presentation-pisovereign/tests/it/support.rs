@@ -1,0 +1,285 @@
+//! A server with a scripted model and storage in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::test::TestRequest;
+use actix_web::{App, test, web};
+use majordomo_application::Caller;
+use majordomo_application::access::{
+    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
+};
+use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
+use majordomo_application::models::{
+    CompletionService, InferenceMetrics, ModelRegistry, Provider, RegistryConfig,
+};
+use majordomo_application::operations::HealthService;
+use majordomo_application::ports::{ModelInfo, ProcessMeter, ProcessUsage};
+use majordomo_application::tools::ToolRegistry;
+use majordomo_domain::{CredentialKind, ModelRef, Scope};
+use majordomo_presentation_http::address::TrustedProxies;
+use majordomo_presentation_http::auth::LocalBypass;
+use majordomo_presentation_http::kernel::DEFAULT_BODY_LIMIT;
+use majordomo_presentation_http::origin::AllowedOrigins;
+use majordomo_presentation_http::rate_limit::RateLimitConfig;
+use majordomo_presentation_http::{
+    Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
+};
+use majordomo_presentation_pisovereign::{DIALECT, configure};
+use majordomo_testkit::builders::user;
+use majordomo_testkit::{
+    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher,
+    ScriptedModel, SequentialIds, Stores,
+};
+use paperclip::actix::OpenApiExt as _;
+use serde_json::Value;
+
+/// The id that every request of these tests carries.
+pub(crate) const REQUEST_ID: &str = "550e8400-e29b-41d4-a716-446655440000";
+/// A key of the configuration, whose owner is `alice`.
+pub(crate) const ALICE: &str = "sk-alice";
+/// A key of the configuration, whose owner is `bob`.
+pub(crate) const BOB: &str = "sk-bob";
+
+/// A process with 64 MiB and a byte, and two seconds of work behind it.
+struct Meter;
+
+impl ProcessMeter for Meter {
+    fn read(&self) -> ProcessUsage {
+        ProcessUsage {
+            resident_bytes: Some(64 * 1024 * 1024 + 1),
+            cpu_time: Some(Duration::from_secs(2)),
+        }
+    }
+
+    fn is_in_container(&self) -> bool {
+        true
+    }
+}
+
+/// A server, and what its tests hold on to.
+pub(crate) struct Site {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) services: Services,
+    pub(crate) model: ScriptedModel,
+    pub(crate) store: Arc<FailingStore>,
+    pub(crate) clock: Arc<FixedClock>,
+}
+
+fn agent() -> AgentConfig {
+    AgentConfig {
+        system_prompt: "Be brief.".to_owned(),
+        max_steps: 4,
+        loop_breaker: true,
+        temperature: None,
+        max_tokens: None,
+        context_tokens: 8192,
+        turn_timeout: Duration::from_secs(30),
+        max_concurrent_runs: 8,
+        max_accepted_runs: 16,
+        queue_per_session: 4,
+    }
+}
+
+fn configured(secret: &str, owner: &str) -> ConfiguredKey {
+    ConfiguredKey {
+        user: user(owner),
+        secret: ConfiguredSecret::Plain(secret.to_owned()),
+    }
+}
+
+impl Site {
+    /// Rate limits are off.
+    pub(crate) async fn new() -> Self {
+        let off = RateLimitConfig {
+            enabled: false,
+            ..RateLimitConfig::default()
+        };
+        Self::limited(off).await
+    }
+
+    pub(crate) async fn limited(rate_limits: RateLimitConfig) -> Self {
+        let memory = Arc::new(InMemoryStore::new());
+        let store = Arc::new(FailingStore::around(&Stores::of(memory)));
+        let clock = Arc::new(FixedClock::default());
+        let ids = Arc::new(SequentialIds::new());
+        let model = ScriptedModel::new();
+        model.offer(Ok(vec![ModelInfo {
+            id: "small".to_owned(),
+            parameters: Some("1.5B".to_owned()),
+            context_length: Some(4096),
+        }]));
+        let access = AccessPorts {
+            keys: store.clone(),
+            master_token: Arc::new(InMemoryMasterTokenStore::holding("master")),
+            hasher: Arc::new(PlainPasswordHasher),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let access_config = AccessConfig {
+            session_token_ttl: Duration::from_hours(1),
+            configured_keys: vec![configured(ALICE, "alice"), configured(BOB, "bob")],
+        };
+        let access = Arc::new(AccessService::open(access, access_config).await.unwrap());
+        let registry = RegistryConfig {
+            providers: vec![Provider {
+                name: "mock".to_owned(),
+                model: Arc::new(model.clone()),
+                models: vec!["small".to_owned(), "large".to_owned()],
+                context_tokens: Some(8192),
+            }],
+            default: ModelRef::new("mock", "small"),
+            fallback: Vec::new(),
+        };
+        let models = Arc::new(ModelRegistry::new(registry, clock.clone()));
+        let inference = Arc::new(InferenceMetrics::default());
+        let ports = ChatPorts {
+            sessions: store.clone(),
+            journal: store.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let tools = Arc::new(ToolRegistry::new(Vec::new(), Duration::from_secs(1)));
+        let chat = ChatService::new(ports, models.clone(), tools, inference.clone(), agent());
+        let services = Services {
+            access: access.clone(),
+            sessions: Arc::new(SessionService::new(store.clone(), ids, chat.clone())),
+            chat,
+            completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
+            health: Arc::new(
+                HealthService::new(models.clone(), store.clone(), clock.clone())
+                    .with_process(Arc::new(Meter)),
+            ),
+            models,
+            inference,
+        };
+        let mounts = Mounts::new(&DIALECT, LimitClass::PerMinute).at(
+            "/health",
+            &DIALECT,
+            LimitClass::Unlimited,
+        );
+        let kernel = Kernel::new(KernelParts {
+            core: Core::new(tokio::runtime::Handle::current()),
+            access,
+            clock: clock.clone(),
+            mounts,
+            rate_limits,
+            bypass: LocalBypass::closed(),
+            trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::default(),
+            public_https: false,
+            body_limit: DEFAULT_BODY_LIMIT,
+        });
+        Self {
+            kernel,
+            services,
+            model,
+            store,
+            clock,
+        }
+    }
+
+    /// A key with these scopes, owned by the operator.
+    pub(crate) async fn key_with(&self, scopes: &[Scope]) -> String {
+        let key = CreateApiKey {
+            name: "test".to_owned(),
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            expires_at: None,
+        };
+        let operator = Caller::operator(CredentialKind::CommandLine);
+        let issued = self.services.access.create_key(&operator, key).await;
+        issued.unwrap().secret
+    }
+
+    /// The answer to a request, its body read to the end.
+    pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
+        let app = App::new()
+            .app_data(web::Data::from(self.kernel.clone()))
+            .app_data(web::Data::new(self.services.clone()))
+            .wrap(KernelLayer::new(self.kernel.clone()))
+            .wrap_api()
+            .configure(configure)
+            .build();
+        let app = test::init_service(app).await;
+        let request = request
+            .insert_header(("x-request-id", REQUEST_ID))
+            .to_request();
+        let response = test::call_service(&app, request).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = test::read_body(response).await;
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// What alice's `/v1/chat` says.
+    pub(crate) async fn chat(&self, body: Value) -> Answer {
+        self.ask(bearer(post("/v1/chat", body), ALICE)).await
+    }
+
+    /// What alice's `/v1/chat/stream` says.
+    pub(crate) async fn stream(&self, body: Value) -> Answer {
+        self.ask(bearer(post("/v1/chat/stream", body), ALICE)).await
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Fails unless the answer is this.
+    #[track_caller]
+    pub(crate) fn is(&self, status: u16, body: &Value) {
+        assert_eq!((self.status, &self.json()), (status, body));
+    }
+}
+
+pub(crate) fn get(uri: &str) -> TestRequest {
+    TestRequest::get().uri(uri)
+}
+
+pub(crate) fn post(uri: &str, body: Value) -> TestRequest {
+    TestRequest::post().uri(uri).set_json(body)
+}
+
+pub(crate) fn bearer(request: TestRequest, token: &str) -> TestRequest {
+    request.insert_header(("authorization", format!("Bearer {token}")))
+}
+
+/// The envelope of a failure without wrong fields.
+pub(crate) fn failure(code: &str, message: &str) -> Value {
+    serde_json::json!({ "error": {
+        "code": code, "message": message, "details": {}, "request_id": REQUEST_ID
+    } })
+}
+
+/// The envelope of a failure with wrong fields.
+pub(crate) fn wrong_fields(fields: &[(&str, &str)]) -> Value {
+    let fields: Vec<Value> = fields
+        .iter()
+        .map(|(field, error)| serde_json::json!({ "field": field, "error": error }))
+        .collect();
+    serde_json::json!({ "error": {
+        "code": "VALIDATION_ERROR",
+        "message": "Request validation failed",
+        "details": { "fields": fields },
+        "request_id": REQUEST_ID
+    } })
+}
