@@ -1,0 +1,13 @@
+//! The dialect of Pixcode's clients: routes below `/api`.
+//!
+//! [`configure`] registers paths relative to `/api`, so that they can share that scope with the dashboard routes of
+//! another dialect: actix scopes do not fall through. `/health`, which Pixcode's clients ask too, is PiSovereign's.
+
+mod docs;
+mod error;
+mod routes;
+mod search;
+
+pub use docs::document;
+pub use error::{DIALECT, Pixcode};
+pub use routes::configure;

@@ -1,0 +1,7 @@
+//! The dialect over real services with ports in memory: exact answers and failures.
+
+#![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
+
+mod documents;
+mod search;
+mod support;
