@@ -7,12 +7,14 @@ mod chat;
 mod docs;
 mod error;
 mod metrics;
+mod mount;
 mod probes;
 mod routes;
 mod system;
 
 pub use docs::document;
 pub use error::{DIALECT, PiSovereign};
+pub use mount::mount;
 pub use routes::configure;
 
 /// The server's version.

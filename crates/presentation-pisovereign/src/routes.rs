@@ -1,5 +1,6 @@
 //! THE TABLE: every route of the dialect, in URL order.
 
+use majordomo_presentation_http::openapi::BodyLimit;
 use paperclip::actix::web::{ServiceConfig, get, post, resource};
 
 use crate::chat::{chat, resume_chat_stream, stream_chat};
@@ -7,6 +8,9 @@ use crate::docs::{openapi_document, redoc, swagger_ui};
 use crate::metrics::{get_metrics, get_prometheus_metrics};
 use crate::probes::{health, ready, ready_all};
 use crate::system::{list_system_models, system_status};
+
+/// A message has 10,000 characters at most, so no body needs more than 1 MiB.
+const BODY_LIMIT: BodyLimit = BodyLimit(1024 * 1024);
 
 /// Registers the routes.
 #[rustfmt::skip]
@@ -22,8 +26,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/redoc/").route(get().to(redoc)))
         .service(resource("/swagger-ui").route(get().to(swagger_ui)))
         .service(resource("/swagger-ui/").route(get().to(swagger_ui)))
-        .service(resource("/v1/chat").route(post().to(chat)))
-        .service(resource("/v1/chat/stream").route(post().to(stream_chat)).route(get().to(resume_chat_stream)))
+        .service(resource("/v1/chat").app_data(BODY_LIMIT).route(post().to(chat)))
+        .service(resource("/v1/chat/stream").app_data(BODY_LIMIT).route(post().to(stream_chat)).route(get().to(resume_chat_stream)))
         .service(resource("/v1/system/models").route(get().to(list_system_models)))
         .service(resource("/v1/system/status").route(get().to(system_status)));
 }

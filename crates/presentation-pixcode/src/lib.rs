@@ -5,9 +5,11 @@
 
 mod docs;
 mod error;
+mod mount;
 mod routes;
 mod search;
 
 pub use docs::document;
 pub use error::{DIALECT, Pixcode};
+pub use mount::mount;
 pub use routes::configure;

@@ -50,7 +50,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
 #[actix_web::test]
 async fn a_body_that_is_too_large_is_refused() {
     let site = Site::new().await;
-    let body = json!({ "message": "x".repeat(17 * 1024 * 1024) });
+    let body = json!({ "message": "x".repeat(1024 * 1024) });
     let answer = site.chat(body).await;
     assert_eq!(answer.status, 413);
     assert_eq!(answer.json()["error"]["code"], "PAYLOAD_TOO_LARGE");

@@ -142,6 +142,25 @@ async fn a_stopped_answer_is_done() {
 }
 
 #[actix_web::test]
+async fn a_server_that_shuts_down_ends_its_streams_with_an_event() {
+    let site = Site::new().await;
+    site.model.push(Script::new().text("Half").hang());
+    let shut_down = async {
+        site.model.asked(1).await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let patience = std::time::Duration::from_secs(5);
+        site.services.chat.shut_down(patience).await;
+    };
+    let (answer, ()) = tokio::join!(site.stream(json!({ "message": "Hi" })), shut_down);
+    assert_eq!(
+        answer.body,
+        "id: run-1.2\nevent: message\ndata: {\"delta\":\"Half\"}\n\n\
+         id: run-1.3\nevent: error\ndata: {\"code\":\"SERVICE_UNAVAILABLE\",\
+         \"message\":\"The answer was interrupted\",\"request_id\":\"run-1\"}\n\n"
+    );
+}
+
+#[actix_web::test]
 async fn what_is_wrong_is_told_before_the_stream_begins() {
     let site = Site::new().await;
     site.stream(json!({ "message": "" }))

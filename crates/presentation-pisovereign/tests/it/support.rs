@@ -26,7 +26,7 @@ use majordomo_presentation_http::rate_limit::RateLimitConfig;
 use majordomo_presentation_http::{
     Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
 };
-use majordomo_presentation_pisovereign::{DIALECT, configure};
+use majordomo_presentation_pisovereign::{DIALECT, configure, mount};
 use majordomo_testkit::builders::user;
 use majordomo_testkit::{
     FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher,
@@ -154,11 +154,7 @@ impl Site {
             models,
             inference,
         };
-        let mounts = Mounts::new(&DIALECT, LimitClass::PerMinute).at(
-            "/health",
-            &DIALECT,
-            LimitClass::Unlimited,
-        );
+        let mounts = mount(Mounts::new(&DIALECT, LimitClass::PerMinute));
         let kernel = Kernel::new(KernelParts {
             core: Core::new(tokio::runtime::Handle::current()),
             access,

@@ -26,7 +26,7 @@ use majordomo_presentation_http::rate_limit::RateLimitConfig;
 use majordomo_presentation_http::{
     Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
 };
-use majordomo_presentation_pixcode::{DIALECT, configure};
+use majordomo_presentation_pixcode::{DIALECT, configure, mount};
 use majordomo_testkit::builders::{answer, turn, user};
 use majordomo_testkit::{
     FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher,
@@ -126,7 +126,7 @@ impl Site {
             core: Core::new(tokio::runtime::Handle::current()),
             access,
             clock,
-            mounts: Mounts::new(&DIALECT, LimitClass::Api),
+            mounts: mount(Mounts::new(&DIALECT, LimitClass::Api)),
             rate_limits: RateLimitConfig {
                 enabled: false,
                 ..RateLimitConfig::default()
