@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 mod arch;
+mod bench;
 mod ci;
 mod endpoints;
 mod failure;
@@ -30,6 +31,7 @@ cargo xtask <command>
   tidy                   check file lengths, module headers and leftovers
   migrations             check that the SQLite and PostgreSQL migrations are paired and well named
   endpoints [--check]    write docs/api/endpoints.md from the handlers' doc comments, or compare it
+  bench [OPTION]...      measure the speed bars; `bench --help` says more
   where <METHOD> <URL>   print the handler that answers a request
   help                   this text";
 
@@ -54,6 +56,11 @@ fn run(arguments: &[&str]) -> Outcome {
         ["migrations"] => migrations::run(),
         ["endpoints"] => endpoints::write(),
         ["endpoints", "--check"] => endpoints::check(),
+        ["bench", "help" | "--help" | "-h"] => {
+            report::line(bench::HELP);
+            Ok(())
+        }
+        ["bench", options @ ..] => bench::run(options),
         ["where", method, url] => locate::run(method, url),
         [] | ["help" | "--help" | "-h"] => {
             report::line(HELP);

@@ -1,7 +1,8 @@
 //! Other programs: finding them and running them with a time limit.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,26 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Outcome {
             limit.as_secs()
         ))),
     }
+}
+
+/// Runs a program to its end and returns what it printed, at most a few lines: a longer text would fill the pipe and
+/// stop the program.
+pub(crate) fn capture(name: &str, command: &mut Command, limit: Duration) -> Outcome<String> {
+    let failed = |error| Failure::new(format!("{name} could not be run: {error}"));
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+    match wait(&mut child, limit).map_err(failed)? {
+        Some(status) if status.success() => {}
+        Some(status) => return Err(Failure::new(format!("{name} failed: {status}"))),
+        None => {
+            let problem = format!("{name} was stopped after {} s", limit.as_secs());
+            return Err(Failure::new(problem));
+        }
+    }
+    let mut output = String::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout.read_to_string(&mut output).map_err(failed)?;
+    }
+    Ok(output)
 }
 
 /// `None` when the limit passed and the program was killed.
@@ -77,7 +98,7 @@ mod tests {
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{find, run};
+    use super::{capture, find, run};
 
     const LIMIT: Duration = Duration::from_secs(20);
 
@@ -95,6 +116,17 @@ mod tests {
         let hanging = run(Command::new("sleep").arg("20"), Duration::from_millis(100));
         let failure = hanging.expect_err("stopped");
         assert!(failure.to_string().contains("was stopped"), "{failure}");
+    }
+
+    #[test]
+    fn what_a_program_prints_is_captured() {
+        let mut echo = Command::new("echo");
+        assert_eq!(
+            capture("echo", echo.arg("hello"), LIMIT),
+            Ok("hello\n".to_owned())
+        );
+        let failed = capture("false", &mut Command::new("false"), LIMIT).expect_err("fails");
+        assert!(failed.to_string().starts_with("false failed"), "{failed}");
     }
 
     #[test]

@@ -11,6 +11,11 @@ pub(crate) fn line(text: impl Display) {
         .ok();
 }
 
+/// One line about progress, on standard error: standard output is for results.
+pub(crate) fn note(text: impl Display) {
+    writeln!(std::io::stderr().lock(), "{text}").ok();
+}
+
 /// One or more lines on standard error.
 pub(crate) fn error(text: impl Display) {
     writeln!(std::io::stderr().lock(), "error: {text}").ok();

@@ -1,0 +1,143 @@
+//! `bench`: the project's speed bars, measured in one run against the model server called directly.
+//!
+//! Load generator, mock model and server share this machine. Whatever is compared runs in turns, so that a slow moment
+//! of the machine meets both sides.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::failure::{Failure, Outcome};
+use crate::{report, tree};
+
+mod http;
+mod load;
+mod machine;
+mod options;
+mod programs;
+mod rounds;
+mod running;
+mod search;
+mod server;
+mod sockets;
+mod start;
+mod table;
+mod throughput;
+
+use options::{Group, Options};
+use programs::Programs;
+use running::Running;
+use server::Installation;
+use table::Row;
+
+/// What `bench` understands.
+pub(crate) const HELP: &str = options::HELP;
+
+/// Where the last result is kept, from the root.
+const RESULT: &str = "target/bench.json";
+/// Databases and logs of the runs, from the root.
+const FOLDER: &str = "target/bench";
+/// Files and sockets that one process may have open: enough for the WebSocket rows on both ends.
+const OPEN_FILES: u32 = 8_192;
+/// How long the mock model may take to listen.
+const MOCK_START: Duration = Duration::from_secs(10);
+
+/// Measures what the arguments ask for, prints the table and keeps the result in `target/bench.json`.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let options = Options::parse(arguments)?;
+    let programs = Programs::build(&options)?;
+    raise_open_files();
+    let bench = Bench::prepare(options, programs)?;
+    let machine = machine::describe(&bench.folder)?;
+    let rows = bench.measure()?;
+    let json = table::json(&machine, &rows, bench.options.quick);
+    tree::write(RESULT, &json)?;
+    if bench.options.json {
+        report::line(json.trim_end());
+    } else {
+        report::line(table::text(&machine, &rows, bench.options.quick));
+        report::line(format_args!("\nAlso in {RESULT}."));
+    }
+    Ok(())
+}
+
+/// What every measurement needs. The mock model dies with it.
+struct Bench {
+    options: Options,
+    programs: Programs,
+    folder: PathBuf,
+    mock: SocketAddr,
+    _mock: Running,
+}
+
+impl Bench {
+    fn prepare(options: Options, programs: Programs) -> Outcome<Self> {
+        let folder = tree::root().join(FOLDER);
+        fs::create_dir_all(&folder)
+            .map_err(|error| Failure::new(format!("{FOLDER}: cannot be made: {error}")))?;
+        let mock = free_address()?;
+        let mut command = running::command(&programs.mock);
+        command.arg(mock.port().to_string()).stdout(Stdio::null());
+        let mut process = Running::start("mockllm", command)?;
+        http::wait_for(mock, "/v1/models", MOCK_START, || process.check())?;
+        Ok(Self {
+            options,
+            programs,
+            folder,
+            mock,
+            _mock: process,
+        })
+    }
+
+    /// The groups in the order of the table; the load comes first, so that the server starts on what it stored.
+    fn measure(&self) -> Outcome<Vec<Row>> {
+        let mut rows = Vec::new();
+        let installation = Installation::fresh(self, "server")?;
+        if throughput::GROUPS.iter().any(|group| self.wants(*group)) {
+            rows.extend(throughput::measure(self, &installation)?);
+        }
+        if self.wants(Group::Start) {
+            rows.extend(start::measure(self, &installation)?);
+        }
+        if self.wants(Group::Sockets) {
+            rows.push(sockets::measure(&installation)?);
+        }
+        if self.wants(Group::Search) {
+            rows.push(search::measure(self)?);
+        }
+        Ok(rows)
+    }
+
+    fn wants(&self, group: Group) -> bool {
+        self.options.only.is_empty() || self.options.only.contains(&group)
+    }
+
+    /// `long`, or with `--quick` as much as shows that it works.
+    fn duration(&self, long: Duration) -> Duration {
+        if self.options.quick { long / 4 } else { long }
+    }
+
+    /// `many`, or with `--quick` two.
+    fn repetitions(&self, many: u32) -> u32 {
+        if self.options.quick { 2 } else { many }
+    }
+}
+
+/// A loopback address whose port nobody listens on.
+fn free_address() -> Outcome<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| Failure::new(format!("no free port: {error}")))
+}
+
+/// Lets this process and those it starts open enough sockets; where that fails, the WebSocket row says what is missing.
+fn raise_open_files() {
+    let _ = Command::new("prlimit")
+        .arg(format!("--pid={}", std::process::id()))
+        .arg(format!("--nofile={OPEN_FILES}:"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
