@@ -15,6 +15,7 @@ mod documents;
 mod failures;
 mod headers;
 mod origins;
+mod positions;
 mod rate_limits;
 mod streams;
 mod support;
