@@ -16,6 +16,7 @@ use majordomo_presentation_http::{
 };
 use majordomo_presentation_openai as openai;
 use majordomo_presentation_pisovereign as pisovereign;
+use majordomo_presentation_pixcode as pixcode;
 use majordomo_presentation_pocketpaw as pocketpaw;
 use majordomo_settings::Settings;
 use paperclip::actix::OpenApiExt as _;
@@ -33,6 +34,7 @@ pub(crate) fn document(dialect: &str) -> Option<Value> {
     match dialect {
         "openai" => Some(openai::document()),
         "pisovereign" => Some(pisovereign::document()),
+        "pixcode" => Some(pixcode::document()),
         "pocketpaw" => Some(pocketpaw::document()),
         _ => None,
     }
@@ -42,37 +44,24 @@ pub(crate) fn document(dialect: &str) -> Option<Value> {
 fn routes(config: &mut ServiceConfig) {
     use paperclip::actix::web::scope;
     config.service(scope("/api/v1").configure(pocketpaw::configure_v1));
-    config.service(scope("/api").configure(pocketpaw::configure_legacy));
+    config.service(
+        scope("/api")
+            .configure(pocketpaw::configure_legacy)
+            .configure(pixcode::configure),
+    );
     openai::configure(config);
     pisovereign::configure(config);
 }
 
-/// Which dialect tells a path's errors, and which limit it has.
+/// Which dialect tells a path's errors, and which limit it has. Within `/v1` OpenAI's paths are the longer ones.
 fn mounts() -> Mounts {
-    const OPENAI: [&str; 2] = ["/v1/chat/completions", "/v1/models"];
-    const PATHS: [(&str, LimitClass); 13] = [
-        ("/api-docs", LimitClass::Unlimited),
-        ("/health", LimitClass::Unlimited),
-        ("/metrics", LimitClass::Unlimited),
-        ("/ready", LimitClass::Unlimited),
-        ("/redoc", LimitClass::Unlimited),
-        ("/swagger-ui", LimitClass::Unlimited),
-        ("/v1", LimitClass::PerMinute),
-        ("/v1/chat", LimitClass::PerMinute),
-        ("/v1/system", LimitClass::PerMinute),
-        ("/v1/chat/stream", LimitClass::PerMinute),
-        ("/v1/commands", LimitClass::PerMinute),
-        ("/v1/memories", LimitClass::PerMinute),
-        ("/v1/agentic", LimitClass::PerMinute),
-    ];
     let mounts = Mounts::new(&pocketpaw::DIALECT, LimitClass::Api);
-    let mounts = PATHS.into_iter().fold(mounts, |mounts, (path, limit)| {
-        mounts.at(path, &pisovereign::DIALECT, limit)
-    });
-    let mounts = OPENAI.into_iter().fold(mounts, |mounts, path| {
-        mounts.at(path, openai::DIALECT, LimitClass::PerMinute)
-    });
-    pocketpaw::mount(mounts)
+    let mounts = pixcode::mount(pisovereign::mount(pocketpaw::mount(mounts)));
+    ["/v1/chat/completions", "/v1/models"]
+        .into_iter()
+        .fold(mounts, |mounts, path| {
+            mounts.at(path, openai::DIALECT, LimitClass::PerMinute)
+        })
 }
 
 /// A server that is ready to listen.
@@ -160,6 +149,7 @@ impl Http {
                 .app_data(kernel_data.clone())
                 .app_data(services_data.clone())
                 .wrap(KernelLayer::new(kernel.clone()))
+                .configure(pocketpaw::ws::configure)
                 .wrap_api()
                 .configure(routes)
                 .build()
