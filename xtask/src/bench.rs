@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     raise_open_files();
     let bench = Bench::prepare(options, programs)?;
     let machine = machine::describe(&bench.folder)?;
-    let rows = bench.measure()?;
+    let Results { rows, problems } = bench.measure()?;
     let json = table::json(&machine, &rows, bench.options.quick);
     tree::write(RESULT, &json)?;
     if bench.options.json {
@@ -60,7 +60,26 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
         report::line(table::text(&machine, &rows, bench.options.quick));
         report::line(format_args!("\nAlso in {RESULT}."));
     }
-    Ok(())
+    Failure::from_problems(problems)
+}
+
+/// What was measured, and what could not be.
+#[derive(Default)]
+struct Results {
+    rows: Vec<Row>,
+    problems: Vec<String>,
+}
+
+impl Results {
+    /// Adds a group's rows, or says that there are none: the other groups are measured all the same.
+    fn add(&mut self, group: Group, rows: Outcome<Vec<Row>>) {
+        match rows {
+            Ok(rows) => self.rows.extend(rows),
+            Err(failure) => self
+                .problems
+                .push(format!("{} was not measured: {failure}", group.name())),
+        }
+    }
 }
 
 /// What every measurement needs. The mock model dies with it.
@@ -92,22 +111,20 @@ impl Bench {
     }
 
     /// The groups in the order of the table; the load comes first, so that the server starts on what it stored.
-    fn measure(&self) -> Outcome<Vec<Row>> {
-        let mut rows = Vec::new();
+    fn measure(&self) -> Outcome<Results> {
+        let mut results = Results::default();
         let installation = Installation::fresh(self, "server")?;
-        if throughput::GROUPS.iter().any(|group| self.wants(*group)) {
-            rows.extend(throughput::measure(self, &installation)?);
-        }
+        throughput::measure(self, &installation, &mut results)?;
         if self.wants(Group::Start) {
-            rows.extend(start::measure(self, &installation)?);
+            results.add(Group::Start, start::measure(self, &installation));
         }
         if self.wants(Group::Sockets) {
-            rows.push(sockets::measure(&installation)?);
+            results.add(Group::Sockets, sockets::measure(&installation));
         }
         if self.wants(Group::Search) {
-            rows.push(search::measure(self)?);
+            results.add(Group::Search, search::measure(self));
         }
-        Ok(rows)
+        Ok(results)
     }
 
     fn wants(&self, group: Group) -> bool {

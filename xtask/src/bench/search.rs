@@ -28,7 +28,7 @@ struct Query {
 }
 
 /// Fills a database, unless that was done before, and sends every query to a server on it, one after the other.
-pub(crate) fn measure(bench: &Bench) -> Outcome<Row> {
+pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let messages = bench.options.messages;
     let installation = Installation::existing(bench, &format!("search-{messages}"))?;
     let queries = filled(&installation, messages)?;
@@ -47,7 +47,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Row> {
             format!("{kind} {p99:.1}")
         })
         .collect();
-    Ok(Row {
+    Ok(vec![Row {
         group: Group::Search,
         name: format!("search in {messages} messages, p99"),
         bar: Bar::AtMost(30.0),
@@ -58,7 +58,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Row> {
             median(all),
             by_kind.join(", ")
         ),
-    })
+    }])
 }
 
 /// Makes sure that the installation's database holds the messages; the queries that were made with them.

@@ -1,8 +1,9 @@
 //! The server under test.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,6 +48,7 @@ impl<'a> Installation<'a> {
     pub(crate) fn existing(bench: &'a Bench, name: &str) -> Outcome<Self> {
         let data = bench.folder.join(name);
         let written = fs::create_dir_all(&data)
+            .and_then(|()| fs::set_permissions(&data, Permissions::from_mode(0o700)))
             .and_then(|()| fs::write(data.join("config.toml"), settings(bench.mock)));
         written.map_err(|error| unusable(&data, &error))?;
         Ok(Self { bench, data })

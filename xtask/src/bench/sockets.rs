@@ -16,7 +16,7 @@ const SOCKETS: u16 = 2_000;
 const IDLE: Duration = Duration::from_secs(3);
 
 /// Opens the connections, lets them rest and divides the server's growth by their number.
-pub(crate) fn measure(installation: &Installation<'_>) -> Outcome<Row> {
+pub(crate) fn measure(installation: &Installation<'_>) -> Outcome<Vec<Row>> {
     report::note(format_args!("==> {SOCKETS} idle WebSockets"));
     let server = installation.start()?;
     thread::sleep(IDLE);
@@ -43,7 +43,7 @@ pub(crate) fn measure(installation: &Installation<'_>) -> Outcome<Row> {
     }
     drop(sockets);
     server.process.stop()?;
-    Ok(Row {
+    Ok(vec![Row {
         group: Group::Sockets,
         name: format!("{SOCKETS} idle WebSockets, memory of each"),
         bar: Bar::AtMost(12.0),
@@ -54,5 +54,5 @@ pub(crate) fn measure(installation: &Installation<'_>) -> Outcome<Row> {
             before / 1024.0,
             after / 1024.0
         ),
-    })
+    }])
 }

@@ -1,16 +1,12 @@
 //! The rows about requests that reach a model: rate, share of the model server's own rate, latency.
 
-use super::Bench;
-use super::load::Request;
+use super::load::{Load, Request};
 use super::options::Group;
 use super::rounds::{self, Comparison, Rounds};
 use super::server::{Installation, Server};
 use super::table::{Bar, Row, Unit};
+use super::{Bench, Results};
 use crate::failure::Outcome;
-
-/// The groups measured here.
-pub(crate) const GROUPS: [Group; 4] =
-    [Group::PassThrough, Group::Chat, Group::Latency, Group::Keys];
 
 /// Connections of the rows about rates.
 const CONNECTIONS: u32 = 8;
@@ -61,7 +57,11 @@ const fn marker(stream: bool) -> &'static str {
 }
 
 /// Measures the wanted groups on a fresh data folder, which is left filled.
-pub(crate) fn measure(bench: &Bench, installation: &Installation<'_>) -> Outcome<Vec<Row>> {
+pub(crate) fn measure(
+    bench: &Bench,
+    installation: &Installation<'_>,
+    results: &mut Results,
+) -> Outcome {
     let server = installation.start()?;
     let requests = Requests::new(bench, &server);
     let measurement = Measurement {
@@ -69,21 +69,20 @@ pub(crate) fn measure(bench: &Bench, installation: &Installation<'_>) -> Outcome
         server: &server,
         requests: &requests,
     };
-    let mut rows = Vec::new();
     if bench.wants(Group::PassThrough) {
-        rows.extend(measurement.pass_through()?);
+        results.add(Group::PassThrough, measurement.pass_through());
     }
     if bench.wants(Group::Chat) {
-        rows.extend(measurement.chat()?);
+        results.add(Group::Chat, measurement.chat());
     }
     if bench.wants(Group::Latency) {
-        rows.extend(measurement.latency()?);
+        results.add(Group::Latency, measurement.latency());
     }
     if bench.wants(Group::Keys) {
-        rows.extend(measurement.keys(&installation.create_key()?)?);
+        let key = installation.create_key();
+        results.add(Group::Keys, key.and_then(|key| measurement.keys(&key)));
     }
-    server.process.stop()?;
-    Ok(rows)
+    server.process.stop()
 }
 
 struct Measurement<'a> {
@@ -158,8 +157,8 @@ impl Measurement<'_> {
             measured: &self.requests.chat_stream,
             connections: 1,
         };
-        let whole = |load: &super::load::Load| load.total.p50;
-        let token = |load: &super::load::Load| load.first.p50;
+        let whole = |load: &Load| load.total.p50;
+        let token = |load: &Load| load.first.p50;
         Ok(vec![
             added(&pass_through, &self.run(&pass_through)?, 0.15, whole),
             added(&chat, &self.run(&chat)?, 1.0, whole),
@@ -228,12 +227,7 @@ fn slowest(name: &str, rounds: &Rounds, bar: f64) -> Row {
 }
 
 /// How much later than the reference.
-fn added(
-    what: &Comparison<'_>,
-    rounds: &Rounds,
-    bar: f64,
-    time: impl Fn(&super::load::Load) -> f64,
-) -> Row {
+fn added(what: &Comparison<'_>, rounds: &Rounds, bar: f64, time: impl Fn(&Load) -> f64) -> Row {
     Row {
         group: Group::Latency,
         name: what.name.to_owned(),
