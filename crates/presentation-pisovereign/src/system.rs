@@ -64,11 +64,7 @@ pub(crate) async fn system_status(
     Ok(Reply(SystemStatusResponse {
         version: VERSION,
         uptime_seconds: status.uptime.as_secs(),
-        environment: if cfg!(debug_assertions) {
-            "development"
-        } else {
-            "production"
-        },
+        environment: status.environment,
         resources: Resources {
             memory_used_mb: status.resident_bytes.map(in_mb),
             cpu_percent: status.cpu_percent.map(rounded),

@@ -63,7 +63,8 @@ pub(crate) async fn services(
         agent(settings),
     );
     let health = HealthService::new(models.clone(), storage.health.clone(), clock)
-        .with_process(Arc::new(Process::started()));
+        .with_process(Arc::new(Process::started()))
+        .with_environment(settings.server.environment.as_str());
     Ok(Services {
         completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
         sessions: Arc::new(SessionService::new(

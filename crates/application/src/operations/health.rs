@@ -53,6 +53,7 @@ pub struct HealthService {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) process: Arc<dyn ProcessMeter>,
     pub(super) cpu: Mutex<CpuSample>,
+    pub(super) environment: &'static str,
     started_at: Timestamp,
     recent: tokio::sync::Mutex<Option<(Instant, HealthReport)>>,
 }
@@ -70,6 +71,7 @@ impl HealthService {
             storage,
             clock,
             process: Arc::new(Unmeasured),
+            environment: "development",
             cpu: Mutex::new(CpuSample::at_start(started_at)),
             started_at,
             recent: tokio::sync::Mutex::default(),
@@ -80,6 +82,13 @@ impl HealthService {
     #[must_use]
     pub fn with_process(mut self, process: Arc<dyn ProcessMeter>) -> Self {
         self.process = process;
+        self
+    }
+
+    /// The same service for another environment than development.
+    #[must_use]
+    pub fn with_environment(mut self, environment: &'static str) -> Self {
+        self.environment = environment;
         self
     }
 

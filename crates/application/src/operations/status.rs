@@ -15,6 +15,8 @@ const CPU_WINDOW: Duration = Duration::from_secs(1);
 /// What the running server takes of the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SystemStatus {
+    /// What the installation is for, as configured: `development` or `production`.
+    pub environment: &'static str,
     /// How long this process has run.
     pub uptime: Duration,
     /// Memory held, in bytes; `None` where the system does not tell.
@@ -61,6 +63,7 @@ impl HealthService {
         let (_, storage) = self.check_storage().await;
         let usage = self.process.read();
         Ok(SystemStatus {
+            environment: self.environment,
             uptime: self.uptime(),
             resident_bytes: usage.resident_bytes,
             cpu_percent: usage.cpu_time.and_then(|used| self.cpu_percent(used)),
