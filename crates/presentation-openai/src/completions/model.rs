@@ -11,6 +11,7 @@ use majordomo_presentation_http::{ApiError, sse};
 
 use super::event_body::EventBody;
 use super::model_chunks::ModelChunks;
+use super::pump::pump;
 use super::request::ChatCompletionRequest;
 use super::response::{ChatCompletion, Choice, Gathered};
 use super::{Answer, Asked};
@@ -34,14 +35,19 @@ pub(super) async fn answer(
     let completions = Arc::clone(&asked.services.completions);
     let caller = asked.caller.0.clone();
     let core = asked.kernel.core();
+    let name = name.to_owned();
     if stream {
-        let work = async move { completions.ask(&caller, &model, request).await };
-        let deltas = core.run_cancellable(work).await?;
-        let mut chunks = ModelChunks::new(id, created, name.to_owned(), include_usage);
-        let pieces = deltas.map(move |delta| match delta {
-            Ok(delta) => Ok(chunks.render(delta)),
-            Err(error) => Err(CompletionError::from(error).into()),
-        });
+        let pumping = core.clone();
+        let work = async move {
+            let mut chunks = ModelChunks::new(id, created, name, include_usage);
+            let deltas = completions.ask(&caller, &model, request).await?;
+            let pieces = deltas.map(move |delta| match delta {
+                Ok(delta) => Ok(chunks.render(delta)),
+                Err(error) => Err(CompletionError::from(error).into()),
+            });
+            Ok::<_, CompletionError>(pump(&pumping, pieces))
+        };
+        let pieces = core.run_cancellable(work).await?;
         let body = EventBody::new(pieces, sse::KEEP_ALIVE);
         return Ok(OneOf::Second(Sse::from_response(sse::respond_with(body))));
     }
@@ -54,7 +60,7 @@ pub(super) async fn answer(
         id,
         object: "chat.completion",
         created,
-        model: name.to_owned(),
+        model: name,
         choices: [Choice::new(gathered, finish_reason)],
         usage: usage.into(),
     }))))

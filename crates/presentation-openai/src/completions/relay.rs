@@ -5,16 +5,29 @@ use std::sync::Arc;
 use actix_web::body::BodyStream;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{Error, HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use majordomo_application::models::CompletionError;
 use majordomo_application::ports::{RelayBody, RelayResponse};
 use majordomo_domain::ModelRef;
 use majordomo_presentation_http::openapi::{OneOf, Raw, Sse};
-use majordomo_presentation_http::{ApiError, sse};
+use majordomo_presentation_http::{ApiError, Core, sse};
 
 use super::event_body::EventBody;
 use super::head::Head;
+use super::pump::{Pumped, pump};
 use super::{Answer, Asked};
+
+/// An answer on its way back.
+struct Passed {
+    content_type: String,
+    body: PassedBody,
+}
+
+enum PassedBody {
+    Whole(Bytes),
+    Pieces(Pumped),
+}
 
 /// Passes the request on. The caller's going away cancels it.
 pub(super) async fn answer(
@@ -25,33 +38,48 @@ pub(super) async fn answer(
     let (body, stream) = (head.body_for(&model.model), head.stream);
     let completions = Arc::clone(&asked.services.completions);
     let caller = asked.caller.0.clone();
-    let work = async move { completions.relay(&caller, &model, body, stream).await };
-    let response = asked.kernel.core().run_cancellable(work).await?;
-    Ok(pass_back(response))
+    let core = asked.kernel.core().clone();
+    let work = async move {
+        let response = completions.relay(&caller, &model, body, stream).await?;
+        Ok::<_, CompletionError>(carry(&core, response))
+    };
+    let passed = asked.kernel.core().run_cancellable(work).await?;
+    Ok(pass_back(passed))
 }
 
-fn pass_back(response: RelayResponse) -> Answer {
-    let content_type = HeaderValue::try_from(response.content_type)
-        .unwrap_or_else(|_| HeaderValue::from_static("application/json"));
-    match response.body {
-        RelayBody::Whole(body) => OneOf::First(Raw::from(
-            ok().insert_header((CONTENT_TYPE, content_type)).body(body),
-        )),
-        RelayBody::Stream(pieces) => {
-            let pieces = pieces
-                .map(|piece| piece.map_err(|error| ApiError::from(CompletionError::from(error))));
-            if !content_type.as_bytes().starts_with(b"text/event-stream") {
-                let body = BodyStream::new(pieces.map(|piece| piece.map_err(Error::from)));
-                let answer = ok().insert_header((CONTENT_TYPE, content_type)).body(body);
-                return OneOf::First(Raw::from(answer));
+fn carry(core: &Core, response: RelayResponse) -> Passed {
+    let told = |error| ApiError::from(CompletionError::from(error));
+    Passed {
+        content_type: response.content_type,
+        body: match response.body {
+            RelayBody::Whole(body) => PassedBody::Whole(body),
+            RelayBody::Stream(pieces) => {
+                let pieces = pieces.map(move |piece| piece.map_err(told));
+                PassedBody::Pieces(pump(core, pieces))
             }
+        },
+    }
+}
+
+fn pass_back(passed: Passed) -> Answer {
+    let content_type = HeaderValue::try_from(passed.content_type)
+        .unwrap_or_else(|_| HeaderValue::from_static("application/json"));
+    match passed.body {
+        PassedBody::Pieces(pieces) if content_type.as_bytes().starts_with(b"text/event-stream") => {
             let mut answer = sse::respond_with(EventBody::new(pieces, sse::KEEP_ALIVE));
             answer.headers_mut().insert(CONTENT_TYPE, content_type);
             OneOf::Second(Sse::from_response(answer))
         }
+        PassedBody::Pieces(pieces) => {
+            let body = BodyStream::new(pieces.map(|piece| piece.map_err(Error::from)));
+            OneOf::First(Raw::from(ok(content_type).body(body)))
+        }
+        PassedBody::Whole(body) => OneOf::First(Raw::from(ok(content_type).body(body))),
     }
 }
 
-fn ok() -> HttpResponseBuilder {
-    HttpResponse::Ok()
+fn ok(content_type: HeaderValue) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, content_type));
+    response
 }
