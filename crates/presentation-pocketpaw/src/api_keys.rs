@@ -12,6 +12,7 @@ use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fails::Fails;
 use crate::wire::{check_length, fault, wire_time};
 
 /// Longest name, in characters.
@@ -153,7 +154,7 @@ pub(crate) async fn create_api_key(
     kernel: Data<Kernel>,
     services: Data<Services>,
     body: Body<CreateApiKeyRequest>,
-) -> Result<Reply<CreatedApiKeyResponse>, ApiError> {
+) -> Result<Fails<Reply<CreatedApiKeyResponse>, 400>, ApiError> {
     let request = CreateApiKey::try_from(body.0)?;
     let access = Arc::clone(&services.access);
     let issued = kernel
@@ -164,7 +165,7 @@ pub(crate) async fn create_api_key(
             "invalid_scopes" => error.with_status(StatusCode::BAD_REQUEST),
             _ => error,
         })?;
-    Ok(Reply(issued.into()))
+    Ok(Fails(Reply(issued.into())))
 }
 
 /// GET /api/v1/auth/api-keys: the caller's keys, revoked ones included

@@ -22,6 +22,13 @@ use paperclip::v2::schema::Apiv2Schema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fails::Fails;
+
+/// What logging in answers.
+type LoginReply = Fails<Fails<Raw<OkResponse>, 400>, 401>;
+/// What exchanging the master token answers.
+type ExchangeReply = Fails<Reply<SessionTokenResponse>, 401>;
+
 /// What a client shows to get a cookie.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct LoginRequest {
@@ -92,7 +99,7 @@ async fn log_in(
     services: &Services,
     https: bool,
     LoginBody(body): LoginBody,
-) -> Result<Raw<OkResponse>, ApiError> {
+) -> Result<LoginReply, ApiError> {
     let access = Arc::clone(&services.access);
     let issued = kernel
         .core()
@@ -101,13 +108,9 @@ async fn log_in(
         .map_err(|error| in_other_words(error, "Invalid access token"))?;
     let seconds = i64::try_from(issued.lifetime.as_secs()).unwrap_or(i64::MAX);
     let max_age = CookieDuration::seconds(seconds);
-    Ok(
-        Raw::from(Reply(OkResponse { ok: true })).with_header(cookie(
-            issued.secret,
-            max_age,
-            https,
-        )),
-    )
+    let reply = Raw::from(Reply(OkResponse { ok: true }));
+    let set_cookie = cookie(issued.secret, max_age, https);
+    Ok(Fails(Fails(reply.with_header(set_cookie))))
 }
 
 fn log_out(https: bool) -> Raw<OkResponse> {
@@ -119,7 +122,7 @@ async fn exchange(
     kernel: &Kernel,
     services: &Services,
     request: &HttpRequest,
-) -> Result<Reply<SessionTokenResponse>, ApiError> {
+) -> Result<ExchangeReply, ApiError> {
     let token = bearer_token(request.headers())
         .unwrap_or_default()
         .to_owned();
@@ -129,10 +132,10 @@ async fn exchange(
         .run(async move { access.open_session(&token) })
         .await
         .map_err(|error| in_other_words(error, "Invalid master token"))?;
-    Ok(Reply(SessionTokenResponse {
+    Ok(Fails(Reply(SessionTokenResponse {
         session_token: issued.secret,
         expires_in_hours: issued.lifetime.as_secs().div_ceil(3600),
-    }))
+    })))
 }
 
 /// A refused credential in the words of the route; any other failure as it is.
@@ -151,7 +154,7 @@ pub(crate) async fn login(
     services: Data<Services>,
     context: RequestContext,
     body: LoginBody,
-) -> Result<Raw<OkResponse>, ApiError> {
+) -> Result<LoginReply, ApiError> {
     log_in(&kernel, &services, context.https, body).await
 }
 
@@ -162,7 +165,7 @@ pub(crate) async fn dashboard_login(
     services: Data<Services>,
     context: RequestContext,
     body: LoginBody,
-) -> Result<Raw<OkResponse>, ApiError> {
+) -> Result<LoginReply, ApiError> {
     log_in(&kernel, &services, context.https, body).await
 }
 
@@ -190,7 +193,7 @@ pub(crate) async fn open_session(
     kernel: Data<Kernel>,
     services: Data<Services>,
     request: HttpRequest,
-) -> Result<Reply<SessionTokenResponse>, ApiError> {
+) -> Result<ExchangeReply, ApiError> {
     exchange(&kernel, &services, &request).await
 }
 
@@ -200,6 +203,6 @@ pub(crate) async fn dashboard_open_session(
     kernel: Data<Kernel>,
     services: Data<Services>,
     request: HttpRequest,
-) -> Result<Reply<SessionTokenResponse>, ApiError> {
+) -> Result<ExchangeReply, ApiError> {
     exchange(&kernel, &services, &request).await
 }

@@ -18,6 +18,7 @@ use majordomo_presentation_http::session_id::session_id;
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
 use paperclip::actix::api_v2_operation;
 
+use crate::fails::Fails;
 use crate::wire::{fault, wire_id};
 pub(crate) use dto::UsageResponse;
 use dto::{ChatRequest, ChatResponse, StopParams, StopResponse};
@@ -29,13 +30,14 @@ async fn replay(
     services: &Services,
     caller: Caller,
     place: RunPosition,
-) -> Result<Sse<StreamEvent>, ApiError> {
+) -> Result<Fails<Sse<StreamEvent>, 404>, ApiError> {
     let chat = Arc::clone(&services.chat);
     let run = kernel
         .core()
         .run(async move { chat.watch(&caller, &place.run, place.after).await })
         .await?;
-    Ok(Sse::new(replayed_frames(kernel.core(), run, render)))
+    let frames = replayed_frames(kernel.core(), run, render);
+    Ok(Fails(Sse::new(frames)))
 }
 
 /// A place that was named and cannot be read is refused: a client that resumes must not say its message twice.
@@ -88,7 +90,7 @@ pub(crate) async fn stream_chat(
     request: HttpRequest,
     resume: ResumeFrom,
     body: OptionalBody<ChatRequest>,
-) -> Result<Sse<StreamEvent>, ApiError> {
+) -> Result<Fails<Sse<StreamEvent>, 404>, ApiError> {
     refuse_unreadable(&request, &resume)?;
     if let Some(place) = resume.0 {
         return replay(&kernel, &services, caller, place).await;
@@ -100,7 +102,7 @@ pub(crate) async fn stream_chat(
         .core()
         .run(async move { chat.send(&caller, message).await })
         .await?;
-    Ok(Sse::new(live_frames(turn.into_events(), render)))
+    Ok(Fails(Sse::new(live_frames(turn.into_events(), render))))
 }
 
 /// GET /api/v1/chat/stream: goes on with the stream of a run, live or ended
@@ -111,7 +113,7 @@ pub(crate) async fn resume_chat(
     services: Data<Services>,
     request: HttpRequest,
     resume: ResumeFrom,
-) -> Result<Sse<StreamEvent>, ApiError> {
+) -> Result<Fails<Sse<StreamEvent>, 404>, ApiError> {
     refuse_unreadable(&request, &resume)?;
     let place = resume
         .0
@@ -126,17 +128,17 @@ pub(crate) async fn stop_chat(
     kernel: Data<Kernel>,
     services: Data<Services>,
     params: Params<StopParams>,
-) -> Result<Reply<StopResponse>, ApiError> {
+) -> Result<Fails<Fails<Reply<StopResponse>, 400>, 404>, ApiError> {
     let id = params.0.into_session()?;
     let (chat, session) = (Arc::clone(&services.chat), id.clone());
     kernel
         .core()
         .run(async move { chat.stop(&caller, &session) })
         .await?;
-    Ok(Reply(StopResponse {
+    Ok(Fails(Fails(Reply(StopResponse {
         status: "ok",
         session_id: wire_id(&id),
-    }))
+    }))))
 }
 
 /// The session a client names; none begins a new one.

@@ -16,7 +16,7 @@ pub struct PocketPaw;
 /// A failure.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "documents what `body` writes by hand")]
-struct ErrorBody {
+pub(crate) struct ErrorBody {
     /// What is wrong, in words.
     detail: String,
 }

@@ -17,6 +17,7 @@ use super::dto::{
 use super::export::{ExportReply, bad_request, export};
 use super::{MAX_HITS, MAX_LISTED, delete, history, rename, search};
 use crate::api_keys::StatusResponse;
+use crate::fails::Fails;
 use crate::wire::lenient_limit;
 
 /// Which session's messages.
@@ -138,9 +139,10 @@ pub(crate) async fn dashboard_rename(
     services: Data<Services>,
     id: PathParams<String>,
     body: Body<RenameRequest>,
-) -> Result<Reply<StatusResponse>, ApiError> {
+) -> Result<Fails<Reply<StatusResponse>, 400>, ApiError> {
     if body.0.title.trim().is_empty() {
         return Err(bad_request("Title is required"));
     }
-    rename(&kernel, &services, caller, &id.0, body.0.title).await
+    let renamed = rename(&kernel, &services, caller, &id.0, body.0.title).await?;
+    Ok(Fails(renamed))
 }

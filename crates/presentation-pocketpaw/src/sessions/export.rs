@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::dto::MessageResponse;
 use super::named;
+use crate::fails::Fails;
 use crate::wire::{wire_id, wire_time};
 
 /// Characters of the session's id in the file's name.
 const NAMED_BY: usize = 20;
 
 /// What an export answers.
-pub(crate) type ExportReply = OneOf<Raw<ExportResponse>, Media<Markdown>>;
+pub(crate) type ExportReply = Fails<Fails<OneOf<Raw<ExportResponse>, Media<Markdown>>, 400>, 404>;
 
 /// How the file is to be written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -69,14 +70,15 @@ pub(crate) async fn export(
         .await
         .map_err(not_found)?;
     let now = kernel.clock().now();
-    Ok(if markdown {
+    let file = if markdown {
         let file = Media::new(as_markdown(&session, &messages, now));
         OneOf::Second(file.with_header(attachment(&session, "md")))
     } else {
         let disposition = attachment(&session, "json");
         let file = as_json(&session, messages, now);
         OneOf::First(Raw::from(Reply(file)).with_header(disposition))
-    })
+    };
+    Ok(Fails(Fails(file)))
 }
 
 /// A request that lacks something, in the words clients know.

@@ -94,3 +94,22 @@ fn the_document_covers_every_operation() {
     ids.dedup();
     assert_eq!(ids.len(), count, "operation ids are unique");
 }
+
+#[test]
+fn the_document_tells_the_failures_of_single_operations() {
+    let document = document();
+    for (method, path, status) in [
+        ("post", "/api/v1/auth/login", "400"),
+        ("post", "/api/v1/auth/login", "401"),
+        ("post", "/api/auth/session", "401"),
+        ("post", "/api/v1/auth/api-keys", "400"),
+        ("post", "/api/v1/chat/stop", "400"),
+        ("post", "/api/v1/chat/stop", "404"),
+        ("get", "/api/v1/chat/stream", "404"),
+        ("get", "/api/memory/session/export", "404"),
+        ("post", "/api/sessions/{id}/title", "400"),
+    ] {
+        let response = &document["paths"][path][method]["responses"][status];
+        assert!(response.is_object(), "{method} {path} {status}");
+    }
+}
