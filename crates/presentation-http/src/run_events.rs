@@ -139,7 +139,7 @@ where
 /// As [`live_frames`] for a run that may have begun, or ended, before: what is stored is read on the core.
 pub fn replayed_frames<R, F>(
     core: &Core,
-    mut events: RunStream,
+    events: RunStream,
     render: R,
 ) -> impl Stream<Item = Frame> + use<R, F>
 where
@@ -148,6 +148,17 @@ where
     F::IntoIter: 'static,
 {
     let run = events.run().clone();
+    let batches = stream::unfold(batches(core, events), |mut receiver| async move {
+        let batch = receiver.recv().await?;
+        Some((batch, receiver))
+    });
+    frames(run, batches.flat_map(stream::iter), render)
+}
+
+/// The events of a run as they come, read on the core. One batch is read ahead: a reader that is slow costs no more, and
+/// dropping the receiver ends the reading. The channel closes after the last event, or early when the events cannot be
+/// read.
+pub fn batches(core: &Core, mut events: RunStream) -> mpsc::Receiver<Vec<Arc<RunEvent>>> {
     let (sender, receiver) = mpsc::channel::<Vec<Arc<RunEvent>>>(1);
     core.spawn(async move {
         loop {
@@ -169,11 +180,7 @@ where
             }
         }
     });
-    let batches = stream::unfold(receiver, |mut receiver| async move {
-        let batch = receiver.recv().await?;
-        Some((batch, receiver))
-    });
-    frames(run, batches.flat_map(stream::iter), render)
+    receiver
 }
 
 fn frames<R, F>(
