@@ -10,17 +10,22 @@
 mod action;
 mod connection;
 mod frame;
+mod guard;
 mod perform;
 mod render;
 mod watch;
 mod writer;
 
+use std::pin::Pin;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::web::{self, Data, Payload, Query, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, dev};
+use bytes::Bytes;
+use futures_util::Stream;
 use majordomo_domain::{RunId, Scope};
 use majordomo_presentation_http::auth::presented;
 use majordomo_presentation_http::run_events::RunPosition;
@@ -32,7 +37,11 @@ use serde::Deserialize;
 
 use action::Action;
 use connection::Connection;
+use guard::FrameGuard;
 use perform::Context;
+
+/// The body of a request, as the framework takes one that was wrapped.
+type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// Longest message a client may send, in bytes: room for pictures.
 const MAX_MESSAGE: usize = 10 * 1024 * 1024;
@@ -124,6 +133,13 @@ async fn open_socket(
         None => (services.chat.reserve_session(&caller)?, false),
     };
     let protocols: Vec<&str> = credential_protocol(request.headers()).into_iter().collect();
+    let guarded = FrameGuard::new(body.into_inner(), MAX_MESSAGE);
+    let mut guarded = dev::Payload::Stream {
+        payload: Box::pin(guarded) as BoxedPayloadStream,
+    };
+    let body = Payload::from_request(&request, &mut guarded)
+        .await
+        .map_err(|_| ApiError::of(ErrorClass::Internal))?;
     let (response, sink, messages) = actix_ws::handle_with_protocols(&request, body, &protocols)
         .map_err(|_| bad_request("Expected a WebSocket handshake"))?;
     let timing = request

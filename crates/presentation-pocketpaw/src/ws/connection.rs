@@ -68,11 +68,11 @@ enum Ending {
     ShuttingDown,
 }
 
-fn reason(code: CloseCode, words: &str) -> Option<CloseReason> {
-    Some(CloseReason {
+fn reason(code: CloseCode, words: &str) -> CloseReason {
+    CloseReason {
         code,
         description: Some(words.to_owned()),
-    })
+    }
 }
 
 impl Connection {
@@ -109,8 +109,8 @@ impl Connection {
                 if timeout(FAREWELL, self.show_the_rest()).await.is_err() {
                     tracing::debug!("a client did not take the end of a run");
                 }
-                self.writer
-                    .close(reason(CloseCode::Away, "The server is shutting down"));
+                let reason = reason(CloseCode::Away, "The server is shutting down");
+                self.writer.close(Some(reason));
             }
         }
         if timeout(FAREWELL, self.writer.flush()).await.is_err() {
@@ -147,7 +147,9 @@ impl Connection {
                 }
                 Event::Heard(message) => self.listen(message),
                 Event::Frames(frames) => {
-                    frames.into_iter().for_each(|frame| self.writer.text(frame));
+                    for frame in frames {
+                        self.writer.text(frame);
+                    }
                     None
                 }
                 Event::Tick => {
@@ -188,7 +190,7 @@ impl Connection {
         self.heard = Instant::now();
         match message {
             None => return Some(Ending::Dropped),
-            Some(Err(error)) => return Some(Ending::Closed(fault(&error))),
+            Some(Err(error)) => return Some(Ending::Closed(Some(fault(&error)))),
             Some(Ok(AggregatedMessage::Close(reason))) => return Some(Ending::Closed(reason)),
             Some(Ok(AggregatedMessage::Ping(payload))) => self.writer.pong(payload),
             Some(Ok(AggregatedMessage::Pong(_))) => {}
@@ -254,15 +256,17 @@ async fn performed(performing: &mut Option<Performing>) -> Effect {
 }
 
 /// The close reason for a client that does not keep to the WebSocket protocol, or says too much at once.
-fn fault(error: &ProtocolError) -> Option<CloseReason> {
+fn fault(error: &ProtocolError) -> CloseReason {
     match error {
-        ProtocolError::Overflow => reason(CloseCode::Size, "The message is too long"),
         // Of what is read, only text that is no UTF-8 fails like this.
         ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             reason(CloseCode::Invalid, "The text is not UTF-8")
         }
-        // A message in parts is too long as a whole, or the connection is broken and takes no answer anyway.
-        ProtocolError::Io(_) => reason(CloseCode::Size, "The message is too long"),
+        // The rest of `Io` is a message in parts that is too long as a whole, or a broken connection, which takes no
+        // answer anyway.
+        ProtocolError::Overflow | ProtocolError::Io(_) => {
+            reason(CloseCode::Size, "The message is too long")
+        }
         _ => reason(CloseCode::Protocol, "Not a WebSocket frame"),
     }
 }

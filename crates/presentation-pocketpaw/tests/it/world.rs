@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) model: ScriptedModel,
     pub(crate) storage: Arc<FailingStore>,
     pub(crate) services: Services,
-    kernel: Arc<Kernel>,
+    pub(crate) kernel: Arc<Kernel>,
 }
 
 /// What was answered.
