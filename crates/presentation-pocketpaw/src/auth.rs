@@ -82,6 +82,13 @@ impl OperationModifier for LoginBody {
     }
 }
 
+/// A fresh master token.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct TokenResponse {
+    /// The token.
+    token: String,
+}
+
 /// The session cookie; without a value it removes the one the client has.
 fn cookie(value: String, max_age: CookieDuration, https: bool) -> (&'static str, String) {
     let cookie = Cookie::build(SESSION_COOKIE, value)
@@ -205,4 +212,35 @@ pub(crate) async fn dashboard_open_session(
     request: HttpRequest,
 ) -> Result<ExchangeReply, ApiError> {
     exchange(&kernel, &services, &request).await
+}
+
+async fn regenerate(
+    kernel: &Kernel,
+    services: &Services,
+    Authenticated(caller): Authenticated,
+) -> Result<Reply<TokenResponse>, ApiError> {
+    let access = Arc::clone(&services.access);
+    let rotation = async move { access.rotate_master_token(&caller).await };
+    let token = kernel.core().run(rotation).await?;
+    Ok(Reply(TokenResponse { token }))
+}
+
+/// POST /api/v1/token/regenerate: replaces the master token; session tokens made with the old one stop working
+#[api_v2_operation(tags(Auth), operation_id = "regenerate_token")]
+pub(crate) async fn regenerate_token(
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    caller: Authenticated,
+) -> Result<Reply<TokenResponse>, ApiError> {
+    regenerate(&kernel, &services, caller).await
+}
+
+/// POST /api/token/regenerate: replaces the master token; session tokens made with the old one stop working
+#[api_v2_operation(tags(Dashboard), operation_id = "dashboard_regenerate_token")]
+pub(crate) async fn dashboard_regenerate_token(
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    caller: Authenticated,
+) -> Result<Reply<TokenResponse>, ApiError> {
+    regenerate(&kernel, &services, caller).await
 }

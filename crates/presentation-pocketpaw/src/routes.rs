@@ -35,6 +35,7 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/sessions/{id}/export").route(web::get().to(sessions::export_session)))
         .service(web::resource("/sessions/{id}/history").route(web::get().to(sessions::session_history)))
         .service(web::resource("/sessions/{id}/title").route(web::post().to(sessions::rename_session)))
+        .service(web::resource("/token/regenerate").route(web::post().to(auth::regenerate_token)))
         .service(web::resource("/version").route(web::get().to(version::version)));
 }
 
@@ -52,25 +53,28 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
         .service(web::resource("/sessions/search").route(web::get().to(sessions::dashboard::dashboard_search)))
         .service(web::resource("/sessions/{id}").route(web::delete().to(sessions::dashboard::dashboard_delete)))
         .service(web::resource("/sessions/{id}/title").route(web::post().to(sessions::dashboard::dashboard_rename)))
+        .service(web::resource("/token/regenerate").route(web::post().to(auth::dashboard_regenerate_token)))
         .service(web::resource("/version").route(web::get().to(version::dashboard_version)));
 }
 
 /// Where this dialect's errors are told and which limit its paths have.
 #[must_use]
 pub fn mount(mounts: Mounts) -> Mounts {
-    const PATHS: [(&str, LimitClass); 16] = [
+    const PATHS: [(&str, LimitClass); 18] = [
         ("/api/auth/login", LimitClass::Login),
         ("/api/auth/logout", LimitClass::Api),
         ("/api/auth/session", LimitClass::Login),
         ("/api/health", LimitClass::Api),
         ("/api/memory", LimitClass::Api),
         ("/api/sessions", LimitClass::Api),
+        ("/api/token", LimitClass::Login),
         ("/api/v1", LimitClass::Api),
         ("/api/v1/auth/login", LimitClass::Login),
         ("/api/v1/auth/session", LimitClass::Login),
         ("/api/v1/docs", LimitClass::Unlimited),
         ("/api/v1/openapi.json", LimitClass::Unlimited),
         ("/api/v1/redoc", LimitClass::Unlimited),
+        ("/api/v1/token", LimitClass::Login),
         ("/api/v1/ws", LimitClass::WebSocket),
         ("/api/version", LimitClass::Api),
         ("/v1/ws", LimitClass::WebSocket),

@@ -11,7 +11,7 @@ use super::digest::{base64_url, sha256};
 use super::error::AccessError;
 use super::key_cache::KeyCache;
 use super::session_token;
-use crate::caller::Caller;
+use crate::caller::{Caller, ScopeDenied};
 use crate::error::FieldError;
 use crate::ports::api_key_repository::Digest;
 use crate::ports::{ApiKeyRepository, Clock, IdGenerator, MasterTokenStore, PasswordHasher};
@@ -246,13 +246,13 @@ impl AccessService {
 
     /// The master token, for an operator at the machine.
     pub fn show_master_token(&self, caller: &Caller) -> Result<String, AccessError> {
-        caller.require(Scope::Admin)?;
+        require_full_access(caller)?;
         Ok(self.master().token.clone())
     }
 
     /// Replaces the master token; every session token dies with the old one.
     pub async fn rotate_master_token(&self, caller: &Caller) -> Result<String, AccessError> {
-        caller.require(Scope::Admin)?;
+        require_full_access(caller)?;
         let token = base64_url(&self.ids.secret());
         self.master_store.store(&token).await?;
         let master = Arc::new(Master {
@@ -366,6 +366,25 @@ impl AccessService {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+/// A key, whatever its scopes, never learns the master token: that would outlive the key's revocation.
+fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
+    caller.require(Scope::Admin)?;
+    match caller.credential {
+        CredentialKind::ApiKey(_) | CredentialKind::ConfiguredKey => {
+            let credential = caller.credential.clone();
+            Err(ScopeDenied {
+                scope: Scope::Admin,
+                credential,
+            }
+            .into())
+        }
+        CredentialKind::MasterToken
+        | CredentialKind::SessionToken
+        | CredentialKind::Localhost
+        | CredentialKind::CommandLine => Ok(()),
     }
 }
 

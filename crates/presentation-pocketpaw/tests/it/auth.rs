@@ -171,3 +171,31 @@ async fn this_machine_needs_no_credential_and_others_do() {
         assert_eq!(refused.expect(401), json!({ "detail": "Unauthorized" }));
     }
 }
+
+#[actix_web::test]
+async fn regenerating_the_master_token_ends_the_old_one_and_all_it_made() {
+    for path in ["/api/v1/token/regenerate", "/api/token/regenerate"] {
+        let world = World::playing([]).await;
+        let session = world.post_empty("/api/v1/auth/session").await.expect(200);
+        let session = session["session_token"].as_str().unwrap();
+        let key = world.key(&["admin"]).await;
+        let refused = world.send(TestRequest::post().uri(path)).await;
+        assert_eq!(refused.status, 401);
+        let refused = world
+            .send(bearer(TestRequest::post().uri(path), &key))
+            .await;
+        assert_eq!(
+            refused.expect(403),
+            json!({ "detail": "API key missing required scope: admin" })
+        );
+        let fresh = world.post_empty(path).await.expect(200);
+        let fresh = fresh["token"].as_str().unwrap();
+        let list = || TestRequest::get().uri("/api/v1/sessions");
+        for dead in [MASTER, session] {
+            assert_eq!(world.send(bearer(list(), dead)).await.status, 401);
+        }
+        for alive in [fresh, key.as_str()] {
+            assert_ne!(world.send(bearer(list(), alive)).await.status, 401);
+        }
+    }
+}
