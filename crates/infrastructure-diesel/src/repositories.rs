@@ -5,10 +5,12 @@
 //! databases do differently.
 
 mod api_keys;
+mod cached;
 mod codec;
 mod error;
 mod health;
 mod messages;
+mod run_rows;
 mod runs;
 mod schema;
 mod search;

@@ -11,92 +11,16 @@ use majordomo_application::ports::{
     Accepted, Answer, Durability, NewTurn, RepositoryError, RunJournal,
 };
 use majordomo_domain::{
-    MessageId, Run, RunEvent, RunId, RunKind, RunStatus, Session, SessionId, SessionTitle,
-    Timestamp, UserId,
+    MessageId, Run, RunEvent, RunId, RunStatus, Session, SessionId, SessionTitle, UserId,
 };
 
+use super::cached::Cached;
 use super::error::{Outcome, corrupt, micros, to_stored};
+use super::run_rows::{Batch, RunRow};
 use super::schema::{messages, run_events, runs, sessions};
 use super::sessions::SessionRow;
 use super::{codec, messages as message_rows};
 use crate::backend::{self, Conn, Database};
-
-/// A row of `runs`.
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = runs, treat_none_as_default_value = false)]
-struct RunRow {
-    id: String,
-    owner: String,
-    kind: String,
-    session_id: String,
-    message_id: String,
-    options: Option<String>,
-    status: String,
-    created_at: i64,
-    finished_at: Option<i64>,
-    last_seq: i64,
-}
-
-impl TryFrom<RunRow> for Run {
-    type Error = RepositoryError;
-
-    fn try_from(row: RunRow) -> Result<Self, RepositoryError> {
-        let bad = |column| corrupt("runs", column, &row.id);
-        Ok(Self {
-            id: RunId::parse(row.id.as_str()).map_err(|_| bad("id"))?,
-            owner: UserId::parse(row.owner).map_err(|_| bad("owner"))?,
-            kind: RunKind::parse(&row.kind).ok_or_else(|| bad("kind"))?,
-            session: SessionId::parse(row.session_id).map_err(|_| bad("session_id"))?,
-            message: MessageId::parse(row.message_id).map_err(|_| bad("message_id"))?,
-            options: codec::decode_options(row.options.as_deref()).map_err(|_| bad("options"))?,
-            status: RunStatus::parse(&row.status).ok_or_else(|| bad("status"))?,
-            created_at: Timestamp::from_micros(row.created_at),
-            finished_at: row.finished_at.map(Timestamp::from_micros),
-        })
-    }
-}
-
-/// A batch of events that follow one another.
-struct Batch {
-    first: i64,
-    last: i64,
-    payload: String,
-}
-
-impl Batch {
-    /// Encodes `events`; `None` when there are none, `Conflict` when they do not follow one another.
-    fn of(events: &[RunEvent]) -> Result<Option<Self>, RepositoryError> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Ok(None);
-        };
-        let gapless = (first.seq..)
-            .zip(events)
-            .all(|(seq, event)| event.seq == seq);
-        if !gapless {
-            return Err(RepositoryError::Conflict);
-        }
-        let payload = codec::encode_events(events)
-            .map_err(|error| RepositoryError::Other(Box::new(error)))?;
-        Ok(Some(Self {
-            first: to_stored(first.seq),
-            last: to_stored(last.seq),
-            payload,
-        }))
-    }
-
-    async fn insert(&self, conn: &mut Conn, run: &str) -> Outcome<()> {
-        diesel::insert_into(run_events::table)
-            .values((
-                run_events::run_id.eq(run),
-                run_events::first_seq.eq(self.first),
-                run_events::last_seq.eq(self.last),
-                run_events::payload.eq(&self.payload),
-            ))
-            .execute(conn)
-            .await?;
-        Ok(())
-    }
-}
 
 async fn accept(conn: &mut Conn, turn: &NewTurn) -> Outcome<Accepted> {
     let batch = Batch::of(&turn.events)?;
@@ -157,7 +81,7 @@ async fn count_user_message(conn: &mut Conn, turn: &NewTurn) -> Outcome<SessionR
     let takes_title = sessions::title_chosen
         .eq(false)
         .and(sessions::message_count.eq(0));
-    let session = diesel::insert_into(sessions::table)
+    let count = diesel::insert_into(sessions::table)
         .values(row)
         .on_conflict((sessions::owner, sessions::id))
         .do_update()
@@ -168,19 +92,15 @@ async fn count_user_message(conn: &mut Conn, turn: &NewTurn) -> Outcome<SessionR
             sessions::title
                 .eq(case_when(takes_title, excluded(sessions::title)).otherwise(sessions::title)),
         ))
-        .returning(SessionRow::as_returning())
-        .get_result(conn)
-        .await?;
-    Ok(session)
+        .returning(SessionRow::as_returning());
+    Ok(Cached(count).get_result(conn).await?)
 }
 
 async fn start(conn: &mut Conn, run: &RunId, events: &[RunEvent]) -> Outcome<()> {
-    let started = diesel::update(runs::table.find(run.as_str()))
+    let start = diesel::update(runs::table.find(run.as_str()))
         .filter(runs::finished_at.is_null())
-        .set(runs::status.eq(RunStatus::Running.as_str()))
-        .execute(conn)
-        .await?;
-    conflict_unless(started > 0)?;
+        .set(runs::status.eq(RunStatus::Running.as_str()));
+    conflict_unless(Cached(start).execute(conn).await? > 0)?;
     append(conn, run, events).await
 }
 
@@ -188,13 +108,11 @@ async fn append(conn: &mut Conn, run: &RunId, events: &[RunEvent]) -> Outcome<()
     let Some(batch) = Batch::of(events)? else {
         return Ok(());
     };
-    let moved = diesel::update(runs::table.find(run.as_str()))
+    let take_positions = diesel::update(runs::table.find(run.as_str()))
         .filter(runs::last_seq.eq(batch.first - 1))
         .filter(runs::finished_at.is_null())
-        .set(runs::last_seq.eq(batch.last))
-        .execute(conn)
-        .await?;
-    conflict_unless(moved > 0)?;
+        .set(runs::last_seq.eq(batch.last));
+    conflict_unless(Cached(take_positions).execute(conn).await? > 0)?;
     batch.insert(conn, run.as_str()).await
 }
 
@@ -208,15 +126,14 @@ async fn finish(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
         return Ok(());
     };
     if let Some(message) = &answer.message {
-        let seq: i64 = diesel::update(sessions::table.find((&owner, &session)))
+        let count = diesel::update(sessions::table.find((&owner, &session)))
             .set((
                 sessions::message_count.eq(sessions::message_count + 1),
                 sessions::last_seq.eq(sessions::last_seq + 1),
                 sessions::updated_at.eq(message.created_at.as_micros()),
             ))
-            .returning(sessions::last_seq)
-            .get_result(conn)
-            .await?;
+            .returning(sessions::last_seq);
+        let seq: i64 = Cached(count).get_result(conn).await?;
         message_rows::insert(conn, &owner, &session, seq, message).await?;
     }
     Ok(())
@@ -232,19 +149,15 @@ async fn end_run(conn: &mut Conn, answer: &Answer) -> Outcome<Option<(String, St
         runs::finished_at.eq(Some(answer.finished_at.as_micros())),
     );
     let Some(batch) = batch else {
-        return Ok(diesel::update(open)
+        let end = diesel::update(open)
             .set(change)
-            .returning((runs::owner, runs::session_id))
-            .get_result(conn)
-            .await
-            .optional()?);
+            .returning((runs::owner, runs::session_id));
+        return Ok(Cached(end).get_result(conn).await.optional()?);
     };
-    let ended = diesel::update(open.filter(runs::last_seq.eq(batch.first - 1)))
+    let end = diesel::update(open.filter(runs::last_seq.eq(batch.first - 1)))
         .set((change, runs::last_seq.eq(batch.last)))
-        .returning((runs::owner, runs::session_id))
-        .get_result(conn)
-        .await
-        .optional()?;
+        .returning((runs::owner, runs::session_id));
+    let ended = Cached(end).get_result(conn).await.optional()?;
     if ended.is_some() {
         batch.insert(conn, run).await?;
         return Ok(ended);

@@ -1,6 +1,8 @@
 //! Measures the store on this machine: stored chat turns, and search in many messages.
 //!
-//! `cargo run --release -p majordomo-infrastructure-sqlite --example store_bench -- [turns] [messages]`
+//! `cargo run --release -p majordomo-infrastructure-sqlite --example store_bench -- [turns] [messages] [words] [sql]`
+//!
+//! `words` is the length of a message; `sql` runs on the new database first, to compare settings.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,8 +12,11 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use futures_util::future::join_all;
 use majordomo_application::ports::{RunJournal, SearchQuery};
 use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteStore};
@@ -22,7 +27,9 @@ const COMMON: [&str; 12] = [
     "storage",
 ];
 
-/// A text of about 40 words: common ones, and rarer ones of a vocabulary of 50,000.
+static WORDS: AtomicU64 = AtomicU64::new(40);
+
+/// A text of [`WORDS`] words: common ones, and rarer ones of a vocabulary of 50,000.
 fn text(number: u32) -> String {
     let mut state = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = move |below: u64| {
@@ -31,7 +38,7 @@ fn text(number: u32) -> String {
         state ^= state << 17;
         state % below
     };
-    let words: Vec<String> = (0..40)
+    let words: Vec<String> = (0..WORDS.load(Ordering::Relaxed))
         .map(|_| {
             if next(2) == 0 {
                 COMMON[usize::try_from(next(12)).unwrap()].to_owned()
@@ -119,15 +126,21 @@ async fn search(store: &SqliteStore, query: &str) {
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args()
-        .skip(1)
-        .map(|text| text.parse::<u32>().unwrap());
-    let (total, messages) = (
-        arguments.next().unwrap_or(5_000),
-        arguments.next().unwrap_or(0),
-    );
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: u32| {
+        arguments
+            .next()
+            .map_or(default, |text| text.parse().unwrap())
+    };
+    let (total, messages, words) = (number(5_000), number(0), number(40));
+    WORDS.store(u64::from(words), Ordering::Relaxed);
     let folder = tempfile::tempdir().unwrap();
     let config = SqliteConfig::new(folder.path().join("bench.sqlite3"));
+    if let Some(sql) = arguments.next() {
+        SqliteStore::migrate(&config).unwrap();
+        let mut connection = SqliteConnection::establish(config.path.to_str().unwrap()).unwrap();
+        connection.batch_execute(&sql).unwrap();
+    }
     let store = SqliteStore::open(&config).unwrap();
     let journal = store.journal();
     turns(&journal, "1-at-once", total, 1).await;

@@ -36,14 +36,15 @@ CREATE TABLE messages (
 );
 
 -- Full-text index of the messages. `owner` holds one word per owner, so that the index itself finds one owner's messages.
--- The text is not kept a second time. Rows are added by the program, some time after their message, and removed by the
+-- The text is not kept a second time. The beginnings of words have entries of their own, or a search for a common
+-- beginning would have to merge those of all its words. Rows are added by the program, some time after their message, and removed by the
 -- trigger.
 CREATE VIRTUAL TABLE message_search USING fts5 (
     owner,
     text,
     content = '',
     contentless_delete = 1,
-    prefix = '2 3',
+    prefix = '1 2 3 4 5',
     tokenize = 'porter unicode61 remove_diacritics 2'
 );
 
