@@ -1,3 +1,5 @@
+//! Which address a request comes from, seen through proxies.
+
 use std::net::IpAddr;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};

@@ -1,3 +1,5 @@
+//! JSON bodies: what is read, and how what is wrong with them is told.
+
 use actix_web::http::StatusCode;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! When a request from this machine needs no credential.
+
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::Uri;

@@ -1,3 +1,5 @@
+//! The hop to the runtime of the services.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Where a credential may stand, and what becomes of a wrong one.
+
 use actix_web::test::TestRequest;
 
 use crate::support::{Setup, bearer, get, local, site};

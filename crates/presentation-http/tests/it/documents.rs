@@ -1,3 +1,5 @@
+//! OpenAPI documents made of typed handlers, and the page that shows them.
+
 use std::collections::BTreeSet;
 
 use majordomo_presentation_http::openapi::{

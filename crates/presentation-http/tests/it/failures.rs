@@ -1,3 +1,5 @@
+//! Every failure in the words of the path's dialect.
+
 use std::time::Duration;
 
 use actix_web::test::TestRequest;

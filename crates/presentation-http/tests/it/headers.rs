@@ -1,3 +1,5 @@
+//! Request ids, security headers and cross-origin answers.
+
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use majordomo_presentation_http::origin::AllowedOrigins;

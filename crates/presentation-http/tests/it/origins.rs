@@ -1,3 +1,5 @@
+//! Which web pages may open a socket.
+
 use actix_web::http::Uri;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use majordomo_presentation_http::origin::AllowedOrigins;

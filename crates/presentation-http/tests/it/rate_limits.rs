@@ -1,3 +1,5 @@
+//! How often a client may ask, and what it is told.
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Event streams over real connections.
+
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
