@@ -5,6 +5,7 @@ mod context;
 mod error;
 mod following;
 mod loop_breaker;
+mod mending;
 mod queue;
 mod recovery;
 mod reply;

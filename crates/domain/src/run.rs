@@ -139,6 +139,13 @@ pub enum RunEventKind {
     Finished(Outcome),
 }
 
+impl RunEventKind {
+    /// Whether the event shows something of the answer: a run that has shown nothing may begin again unnoticed.
+    pub const fn is_shown(&self) -> bool {
+        !matches!(self, Self::Started | Self::Hop(_))
+    }
+}
+
 /// A model call that failed before it produced output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use majordomo_domain::{
-    Channel, Outcome, Run, RunEvent, RunEventKind, RunKind, RunOptions, RunStatus, Session,
+    Channel, Outcome, Run, RunEvent, RunEventKind, RunKind, RunOptions, RunStatus, Scope, Session,
     SessionId, SessionTitle, Usage,
 };
 
@@ -39,6 +39,16 @@ enum Name {
     Model,
     Tools,
     Kill,
+}
+
+impl Name {
+    /// Whether it reads or changes sessions, beyond talking in one.
+    const fn concerns_sessions(self) -> bool {
+        matches!(
+            self,
+            Self::Sessions | Self::Resume | Self::Clear | Self::Rename | Self::Delete
+        )
+    }
 }
 
 /// Every command: its word, what may follow, what it does.
@@ -118,6 +128,9 @@ impl ChatService {
         channel: Channel,
         command: Command<'_>,
     ) -> Result<Said, ChatError> {
+        if command.name.concerns_sessions() {
+            caller.require(Scope::Sessions)?;
+        }
         let stored = self.sessions.find(&caller.user, &session).await?;
         let text = match command.name {
             Name::Help => help(),
@@ -144,8 +157,8 @@ impl ChatService {
             }
             Name::Status => self.describe(stored.as_ref(), &session),
             Name::Clear => {
-                self.stop_session(&caller.user, &session);
-                require(self.sessions.clear(&caller.user, &session).await?)?;
+                let clear = self.sessions.clear(&caller.user, &session);
+                require(self.while_stopped(&caller.user, &session, clear).await?)?;
                 "This session's messages are forgotten.".to_owned()
             }
             Name::Rename => {
@@ -154,8 +167,8 @@ impl ChatService {
                 format!("This session is now called \"{}\".", title.as_str())
             }
             Name::Delete => {
-                self.stop_session(&caller.user, &session);
-                require(self.sessions.delete(&caller.user, &session).await?)?;
+                let delete = self.sessions.delete(&caller.user, &session);
+                require(self.while_stopped(&caller.user, &session, delete).await?)?;
                 "This session is deleted.".to_owned()
             }
         };

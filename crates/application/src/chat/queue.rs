@@ -1,9 +1,10 @@
 //! One turn at a time per session: the others wait in order.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use majordomo_domain::{Message, Run, SessionId, UserId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
@@ -21,20 +22,24 @@ pub(super) struct PendingTurn {
     pub(super) stop: CancellationToken,
     /// Events in the journal so far.
     pub(super) last_seq: u64,
+    /// Its place among the accepted turns; `None` for one that was accepted by an earlier process.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
 }
 
 type Key = (UserId, SessionId);
+type Queues = Mutex<HashMap<Key, Weak<SessionQueue>>>;
 
-/// The sessions in which something runs.
+/// The sessions in which something runs or is about to. A queue is in here for as long as anyone holds it.
 #[derive(Default)]
-pub(super) struct SessionQueues(Mutex<HashMap<Key, Arc<SessionQueue>>>);
+pub(super) struct SessionQueues(Arc<Queues>);
 
 /// The turns of one session.
-#[derive(Default)]
 pub(super) struct SessionQueue {
     /// Held while a turn is stored, so that turns run in the order they were stored in.
     pub(super) accepting: tokio::sync::Mutex<()>,
     turns: Mutex<Turns>,
+    key: Key,
+    queues: Arc<Queues>,
 }
 
 #[derive(Default)]
@@ -49,33 +54,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SessionQueues {
     pub(super) fn get_or_create(&self, owner: &UserId, session: &SessionId) -> Arc<SessionQueue> {
-        lock(&self.0)
-            .entry((owner.clone(), session.clone()))
-            .or_default()
-            .clone()
+        let key = (owner.clone(), session.clone());
+        let mut queues = lock(&self.0);
+        if let Some(queue) = queues.get(&key).and_then(Weak::upgrade) {
+            return queue;
+        }
+        let queue = Arc::new(SessionQueue {
+            accepting: tokio::sync::Mutex::default(),
+            turns: Mutex::default(),
+            key: key.clone(),
+            queues: self.0.clone(),
+        });
+        queues.insert(key, Arc::downgrade(&queue));
+        queue
     }
 
     pub(super) fn get(&self, owner: &UserId, session: &SessionId) -> Option<Arc<SessionQueue>> {
         lock(&self.0)
-            .get(&(owner.clone(), session.clone()))
-            .cloned()
-    }
-
-    /// Forgets an idle queue unless someone is about to use it.
-    pub(super) fn forget(&self, owner: &UserId, session: &SessionId, queue: &Arc<SessionQueue>) {
-        let mut queues = lock(&self.0);
-        // One reference is the map's, one is `queue`; whoever wants another must take the map's lock.
-        if Arc::strong_count(queue) == 2 && queue.is_idle() {
-            queues.remove(&(owner.clone(), session.clone()));
-        }
-    }
-
-    /// Stops everything that runs or waits.
-    pub(super) fn stop_all(&self) {
-        let queues: Vec<_> = lock(&self.0).values().cloned().collect();
-        for queue in queues {
-            queue.stop();
-        }
+            .get(&(owner.clone(), session.clone()))?
+            .upgrade()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -87,14 +84,22 @@ impl SessionQueues {
     }
 }
 
+impl Drop for SessionQueue {
+    fn drop(&mut self) {
+        let mut queues = lock(&self.queues);
+        // Another queue may have taken the place between the last use of this one and now.
+        if queues
+            .get(&self.key)
+            .is_some_and(|queue| queue.strong_count() == 0)
+        {
+            queues.remove(&self.key);
+        }
+    }
+}
+
 impl SessionQueue {
     pub(super) fn is_busy(&self) -> bool {
         lock(&self.turns).running.is_some()
-    }
-
-    fn is_idle(&self) -> bool {
-        let turns = lock(&self.turns);
-        turns.running.is_none() && turns.waiting.is_empty()
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_domain::{
-    CredentialKind, Message, MessageStatus, Outcome, Role, Run, RunEvent, RunEventKind, RunStatus,
-    Usage,
+    CredentialKind, Message, MessageStatus, Outcome, Role, Run, RunEvent, RunEventKind, RunId,
+    RunStatus, Scope, Usage,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,42 +20,74 @@ const PAGE: u32 = 1000;
 /// How often shutdown looks whether everything has ended.
 const POLL: Duration = Duration::from_millis(10);
 
+/// What a run's journal tells of it.
+#[derive(Default)]
+pub(super) struct Past {
+    text: String,
+    /// Whether anything was shown to a client that running it again would show twice.
+    shown: bool,
+    last_seq: u64,
+}
+
 impl ChatService {
     /// Takes care of every run that the last process left unfinished: turns of which nothing was shown yet run again
-    /// from their message, the others end as interrupted with the text they had. Returns how many there were.
+    /// from their message, the others end as interrupted with the text they had. Returns how many there were. Runs that
+    /// this process has accepted already are left alone; a damaged run is logged and left as it is.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, RepositoryError> {
-        let runs = self.journal.unfinished().await?;
-        let count = runs.len();
-        for run in runs {
-            self.recover_run(run).await?;
+        let mut count = 0;
+        for run in self.journal.unfinished().await? {
+            if self.live().contains_key(&run.id) {
+                continue;
+            }
+            let id = run.id.clone();
+            match self.recover_run(run).await {
+                Ok(()) => count += 1,
+                // One damaged run must not keep the server from starting.
+                Err(RepositoryError::Corrupt {
+                    table,
+                    column,
+                    id: row,
+                }) => {
+                    tracing::error!(run = %id, table, column, row, "a damaged run is left as it is");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(count)
     }
 
     async fn recover_run(self: &Arc<Self>, run: Run) -> Result<(), RepositoryError> {
-        let (mut text, mut shown, mut last_seq) = (String::new(), false, 0);
+        let past = self.past(&run.id).await?;
+        if !past.shown
+            && let Some(turn) = self.turn_again(&run, past.last_seq).await?
+        {
+            let queue = self.queues.get_or_create(&run.owner, &run.session);
+            let (_, first) = self.enter(turn, &queue);
+            if let Some(first) = first {
+                let service = self.clone();
+                tokio::spawn(async move { service.work(queue, first).await });
+            }
+            return Ok(());
+        }
+        self.interrupt(run, past).await
+    }
+
+    /// What a run's journal holds.
+    pub(super) async fn past(&self, run: &RunId) -> Result<Past, RepositoryError> {
+        let mut past = Past::default();
         loop {
-            let events = self.journal.events(&run.id, last_seq, PAGE).await?;
-            let Some(last) = events.last() else { break };
-            last_seq = last.seq;
+            let events = self.journal.events(run, past.last_seq, PAGE).await?;
+            let Some(last) = events.last() else {
+                return Ok(past);
+            };
+            past.last_seq = last.seq;
             for event in events {
-                match event.kind {
-                    RunEventKind::Text(piece) => {
-                        text.push_str(&piece);
-                        shown = true;
-                    }
-                    RunEventKind::Started | RunEventKind::Hop(_) => {}
-                    _ => shown = true,
+                past.shown |= event.kind.is_shown();
+                if let RunEventKind::Text(piece) = event.kind {
+                    past.text.push_str(&piece);
                 }
             }
         }
-        if !shown && let Some(turn) = self.turn_again(&run, last_seq).await? {
-            let queue = self.queues.get_or_create(&run.owner, &run.session);
-            self.count_recovered();
-            drop(self.enqueue(turn, &queue));
-            return Ok(());
-        }
-        self.interrupt(run, text, last_seq).await
     }
 
     /// The turn of a run, from its stored message.
@@ -78,7 +110,8 @@ impl ChatService {
         else {
             return Ok(None);
         };
-        let scopes = Self::recovery_scopes();
+        // What the credential allowed beyond chatting is not stored, so nothing more is assumed.
+        let scopes = [Scope::Chat].into_iter().collect();
         Ok(Some(PendingTurn {
             caller: Caller {
                 user: run.owner.clone(),
@@ -91,15 +124,13 @@ impl ChatService {
             run: run.clone(),
             stop: CancellationToken::new(),
             last_seq,
+            slot: None,
         }))
     }
 
-    async fn interrupt(
-        &self,
-        run: Run,
-        text: String,
-        last_seq: u64,
-    ) -> Result<(), RepositoryError> {
+    /// Ends a run that nobody works on, with the text its journal holds.
+    pub(super) async fn interrupt(&self, run: Run, past: Past) -> Result<(), RepositoryError> {
+        let Past { text, last_seq, .. } = past;
         let now = self.clock.now();
         let message = (!text.is_empty()).then(|| Message {
             id: self.ids.message_id(),
@@ -140,7 +171,8 @@ impl ChatService {
             .await
     }
 
-    /// Accepts nothing more and ends what runs as interrupted, keeping the text; turns that wait stay queued. Returns
+    /// Accepts nothing more and ends what runs as interrupted, keeping the text; turns that wait or have shown nothing stay for the next
+    /// start. Returns
     /// when all have ended or `patience` is over.
     pub async fn shut_down(&self, patience: Duration) {
         self.shutdown.cancel();
@@ -151,7 +183,6 @@ impl ChatService {
         };
         if tokio::time::timeout(patience, all_ended).await.is_err() {
             tracing::warn!("some runs did not end in time; the next start ends them");
-            self.queues.stop_all();
         }
     }
 }

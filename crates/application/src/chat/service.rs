@@ -1,25 +1,27 @@
 //! Accepts messages to the agent, runs their turns, and lets callers watch and stop them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use majordomo_domain::{
     Channel, Image, Message, MessageStatus, Role, Run, RunEvent, RunEventKind, RunId, RunKind,
     RunOptions, RunStatus, Scope, Session, SessionId, UserId,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::commands;
 use super::error::ChatError;
+use super::mending::Unended;
 use super::queue::{PendingTurn, SessionQueue, SessionQueues};
 use super::reply::Turn;
 use crate::caller::Caller;
 use crate::error::FieldError;
 use crate::models::{InferenceMetrics, ModelRegistry};
-use crate::ports::{Clock, IdGenerator, NewTurn, RunJournal, SessionRepository};
+use crate::ports::{Clock, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository};
 use crate::runs::{RunLog, RunStream};
 use crate::tools::ToolRegistry;
 
@@ -104,7 +106,8 @@ pub struct ChatService {
     pub(super) queues: SessionQueues,
     pub(super) permits: Semaphore,
     pub(super) shutdown: CancellationToken,
-    accepted: AtomicUsize,
+    pub(super) unended: Unended,
+    accepted: Arc<Semaphore>,
     live: Mutex<HashMap<RunId, Arc<RunLog>>>,
 }
 
@@ -117,6 +120,8 @@ impl ChatService {
         metrics: Arc<InferenceMetrics>,
         config: AgentConfig,
     ) -> Arc<Self> {
+        let accepted = config.max_accepted_runs.min(Semaphore::MAX_PERMITS);
+        let at_work = config.max_concurrent_runs.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             sessions: ports.sessions,
             journal: ports.journal,
@@ -125,11 +130,12 @@ impl ChatService {
             models,
             tools,
             metrics,
-            permits: Semaphore::new(config.max_concurrent_runs),
+            permits: Semaphore::new(at_work),
             config,
             queues: SessionQueues::default(),
             shutdown: CancellationToken::new(),
-            accepted: AtomicUsize::new(0),
+            unended: Unended::default(),
+            accepted: Arc::new(Semaphore::new(accepted)),
             live: Mutex::new(HashMap::new()),
         })
     }
@@ -156,50 +162,71 @@ impl ChatService {
         if self.shutdown.is_cancelled() {
             return Err(ChatError::ShuttingDown);
         }
-        if self.accepted.fetch_add(1, Ordering::AcqRel) >= self.config.max_accepted_runs {
-            self.accepted.fetch_sub(1, Ordering::AcqRel);
+        let Ok(slot) = self.accepted.clone().try_acquire_owned() else {
             return Err(ChatError::Overloaded);
-        }
-        let queue = self.queues.get_or_create(&caller.user, &session);
-        let turn = self.accept(caller, session.clone(), request, &queue).await;
-        if turn.is_err() {
-            self.accepted.fetch_sub(1, Ordering::AcqRel);
-            self.queues.forget(&caller.user, &session, &queue);
-        }
-        turn
+        };
+        // A task of its own: what is being stored will be answered even when the caller leaves now.
+        let (reply, accepted) = oneshot::channel();
+        let (service, caller) = (self.clone(), caller.clone());
+        tokio::spawn(async move {
+            let queue = service.queues.get_or_create(&caller.user, &session);
+            let accepted = service.accept(caller, session, request, slot, &queue).await;
+            let (turn, first) = accepted.map_or_else(|e| (Err(e), None), |(t, f)| (Ok(t), f));
+            // The caller may have gone meanwhile.
+            let _ = reply.send(turn);
+            if let Some(first) = first {
+                service.work(queue, first).await;
+            }
+        });
+        accepted.await.unwrap_or_else(|_| {
+            let source = "the task that accepts a message died".into();
+            Err(ChatError::Storage(RepositoryError::Other(source)))
+        })
     }
 
+    /// Stores a message and lets its turn enter its session. Also gives the turn to work on, when that may begin now.
     async fn accept(
         self: &Arc<Self>,
-        caller: &Caller,
+        caller: Caller,
         session: SessionId,
         request: SendMessage,
+        slot: OwnedSemaphorePermit,
         queue: &Arc<SessionQueue>,
-    ) -> Result<Turn, ChatError> {
+    ) -> Result<(Turn, Option<PendingTurn>), ChatError> {
         let _accepting = queue.accepting.lock().await;
-        if request.when_busy == WhenBusy::Replace {
-            queue.stop();
-        } else if queue.waiting() >= self.config.queue_per_session {
+        let replaces = request.when_busy == WhenBusy::Replace;
+        if !replaces && queue.waiting() >= self.config.queue_per_session {
             return Err(ChatError::SessionQueueFull);
         }
-        let new_turn = self.new_turn(caller, session, request, queue.is_busy());
+        let new_turn = self.new_turn(&caller, session, request, queue.is_busy());
         let (run, mut message) = (new_turn.run.clone(), new_turn.message.clone());
         let events = new_turn.events.clone();
-        let accepted = self.journal.accept(new_turn).await?;
+        let accepted = match self.journal.accept(new_turn).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // It may have been stored all the same.
+                self.end_later(run);
+                return Err(error.into());
+            }
+        };
         message.seq = accepted.seq;
         let log = RunLog::new(run.clone(), 0);
         let last_seq = events.last().map_or(0, |event| event.seq);
         log.publish(events);
+        if replaces {
+            queue.stop();
+        }
         let turn = PendingTurn {
             run,
-            caller: caller.clone(),
+            caller,
             message,
             session_model: accepted.session.model,
             log,
             stop: CancellationToken::new(),
             last_seq,
+            slot: Some(slot),
         };
-        Ok(self.enqueue(turn, queue))
+        Ok(self.enter(turn, queue))
     }
 
     fn new_turn(
@@ -255,40 +282,38 @@ impl ChatService {
         }
     }
 
-    /// Lets an accepted turn run as soon as its session is free.
-    pub(super) fn enqueue(self: &Arc<Self>, turn: PendingTurn, queue: &Arc<SessionQueue>) -> Turn {
+    /// Lets an accepted turn be watched and stopped. Gives it back when its session is free for it.
+    pub(super) fn enter(
+        &self,
+        turn: PendingTurn,
+        queue: &SessionQueue,
+    ) -> (Turn, Option<PendingTurn>) {
         let (run, log) = (turn.run.clone(), turn.log.clone());
         self.live().insert(run.id.clone(), log.clone());
-        let stream = RunStream::live(log, self.journal.clone(), 0, false);
-        if let Some(turn) = queue.enter(turn) {
-            let (service, queue) = (self.clone(), queue.clone());
-            tokio::spawn(async move { service.work(queue, turn).await });
-        }
-        Turn {
+        let shown = Turn {
             run: run.id,
             session: run.session,
             created_at: run.created_at,
-            stream,
-        }
+            stream: RunStream::live(log, self.journal.clone(), 0, false),
+        };
+        (shown, queue.enter(turn))
     }
 
     /// Runs a session's turns one after the other until none waits.
-    async fn work(&self, queue: Arc<SessionQueue>, first: PendingTurn) {
-        let (owner, session) = (first.run.owner.clone(), first.run.session.clone());
+    pub(super) async fn work(self: &Arc<Self>, queue: Arc<SessionQueue>, first: PendingTurn) {
         let mut next = Some(first);
-        while let Some(turn) = next {
-            let log = turn.log.clone();
-            self.run_turn(turn).await;
+        while let Some(mut turn) = next {
+            let (log, slot) = (turn.log.clone(), turn.slot.take());
+            let ended = AssertUnwindSafe(self.run_turn(turn)).catch_unwind().await;
+            if let Err(reason) = ended.unwrap_or(Err("internal")) {
+                log.abandon(self.clock.now(), reason);
+                self.end_later(log.run().clone());
+            }
             log.close();
             self.live().remove(&log.run().id);
-            self.accepted.fetch_sub(1, Ordering::AcqRel);
+            drop(slot);
             next = queue.next();
         }
-        self.queues.forget(&owner, &session, &queue);
-    }
-
-    pub(super) fn count_recovered(&self) {
-        self.accepted.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The events of one of the caller's runs above `after`, as they come.
@@ -308,7 +333,8 @@ impl ChatService {
             .find(&caller.user, run)
             .await?
             .ok_or(ChatError::RunNotFound)?;
-        Ok(RunStream::stored(self.journal.clone(), &run, after))
+        let (journal, shutdown) = (self.journal.clone(), self.shutdown.clone());
+        Ok(RunStream::stored(journal, run, after, shutdown))
     }
 
     /// The latest run of one of the caller's sessions.
@@ -339,7 +365,20 @@ impl ChatService {
         }
     }
 
-    pub(super) fn stop_session(&self, owner: &UserId, session: &SessionId) -> bool {
+    /// Does `work` on a session while nothing is accepted in it, after stopping what runs and waits there.
+    pub(super) async fn while_stopped<T>(
+        &self,
+        owner: &UserId,
+        session: &SessionId,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let queue = self.queues.get_or_create(owner, session);
+        let _accepting = queue.accepting.lock().await;
+        queue.stop();
+        work.await
+    }
+
+    fn stop_session(&self, owner: &UserId, session: &SessionId) -> bool {
         self.queues
             .get(owner, session)
             .is_some_and(|queue| queue.stop())

@@ -137,19 +137,21 @@ impl SessionService {
         id: &SessionId,
     ) -> Result<(Session, Vec<Message>), ChatError> {
         let session = self.get(caller, id).await?;
-        let mut messages: Vec<Message> = Vec::new();
+        let mut pages = Vec::new();
         let mut window = MessageWindow::newest(EXPORT_PAGE);
         loop {
-            let mut page = self.sessions.messages(&caller.user, id, window).await?;
+            let page = self.sessions.messages(&caller.user, id, window).await?;
             let whole = page.len() < EXPORT_PAGE as usize;
             window.before = page.first().map(|message| message.seq);
-            page.append(&mut messages);
-            messages = page;
+            pages.push(page);
             if whole || window.before.is_none() {
                 break;
             }
         }
-        messages.retain(|message| message.role != Role::System);
+        let messages = pages.into_iter().rev().flatten();
+        let messages = messages
+            .filter(|message| message.role != Role::System)
+            .collect();
         Ok((session, messages))
     }
 
@@ -168,8 +170,8 @@ impl SessionService {
     /// Deletes a session with all its messages; what runs in it is stopped.
     pub async fn delete(&self, caller: &Caller, id: &SessionId) -> Result<(), ChatError> {
         caller.require(Scope::Sessions)?;
-        self.chat.stop_session(&caller.user, id);
-        found(self.sessions.delete(&caller.user, id).await?)
+        let delete = self.sessions.delete(&caller.user, id);
+        found(self.chat.while_stopped(&caller.user, id, delete).await?)
     }
 
     /// Searches the caller's messages for words, best first. An empty query finds nothing.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use majordomo_domain::{
-    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, Scope, ToolCall,
+    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, ToolCall,
     ToolOutput, Usage,
 };
 use tokio::time::{Instant, timeout_at};
@@ -93,8 +93,9 @@ struct Step {
 }
 
 impl ChatService {
-    /// Runs a turn to its end. Whatever happens, the run's journal gets its last event, or the run is left for recovery.
-    pub(super) async fn run_turn(&self, turn: PendingTurn) {
+    /// Runs a turn to its end. `Err` names the reason when the end could not be stored. At shutdown a turn that has shown
+    /// nothing is left as it is: the next process runs it.
+    pub(super) async fn run_turn(&self, turn: PendingTurn) -> Result<(), &'static str> {
         let mut writer = JournalWriter::new(
             self.journal.clone(),
             self.clock.clone(),
@@ -111,19 +112,19 @@ impl ChatService {
                 end.unwrap_or_else(|_| End::failed("timeout", "The turn took too long"))
             }
         };
-        if end.status == RunStatus::Interrupted && turn.last_seq == 0 && writer.is_untouched() {
-            return; // It never began: it stays queued and runs after the restart.
+        if end.status == RunStatus::Interrupted && !writer.has_shown() {
+            return Ok(());
         }
-        self.finish_turn(&turn, &mut writer, draft, end).await;
+        self.finish_turn(turn, &mut writer, draft, end).await
     }
 
     async fn finish_turn(
         &self,
-        turn: &PendingTurn,
+        turn: PendingTurn,
         writer: &mut JournalWriter,
         draft: Draft,
         end: End,
-    ) {
+    ) -> Result<(), &'static str> {
         let status = match end.status {
             RunStatus::Completed => MessageStatus::Complete,
             RunStatus::Stopped => MessageStatus::Stopped,
@@ -133,14 +134,17 @@ impl ChatService {
         let silent = draft.text.is_empty() && end.status != RunStatus::Completed;
         let message = (!silent).then(|| Message {
             id: self.ids.message_id(),
+            owner: turn.run.owner,
+            session: turn.run.session,
             seq: 0,
             role: Role::Assistant,
             text: draft.text,
             images: Vec::new(),
             status,
+            created_at: self.clock.now(),
+            run: Some(turn.run.id.clone()),
             model: model.clone(),
             usage: Some(draft.usage),
-            ..turn.message.clone()
         });
         let outcome = Outcome {
             status: end.status,
@@ -151,24 +155,19 @@ impl ChatService {
             error: end.error,
         };
         let answer = Answer {
-            run: turn.run.id.clone(),
+            run: turn.run.id,
             status: end.status,
             finished_at: self.clock.now(),
             events: Vec::new(),
             message,
         };
-        if let Err(error) = writer.finish(answer, RunEventKind::Finished(outcome)).await {
+        let run = answer.run.clone();
+        let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
+        finished.map_err(|error| {
             let error: &dyn std::error::Error = &error;
-            tracing::error!(error, run = %turn.run.id, "the end of a run cannot be stored");
-            writer.abandon(Outcome {
-                status: RunStatus::Failed,
-                message: None,
-                model: None,
-                usage: Usage::default(),
-                reason: "storage".to_owned(),
-                error: Some("Storage is unavailable".to_owned()),
-            });
-        }
+            tracing::error!(error, %run, "the end of a run cannot be stored");
+            "storage"
+        })
     }
 
     async fn converse(
@@ -368,11 +367,6 @@ impl ChatService {
         writer.flush(durability).await?;
         Ok(outputs)
     }
-
-    /// The scopes under which a turn that outlived its process goes on.
-    pub(super) fn recovery_scopes() -> majordomo_domain::Scopes {
-        [Scope::Chat, Scope::Sessions].into_iter().collect()
-    }
 }
 
 fn push_hops(writer: &mut JournalWriter, hops: Vec<Hop>) {
@@ -392,7 +386,7 @@ async fn read_step(
     loop {
         let delta = tokio::select! {
             biased;
-            delta = stream.next() => delta,
+            delta = stream.next(), if !writer.is_full() => delta,
             written = writer.progress(), if !writer.is_idle() => { written?; continue; }
         };
         let broke_off =

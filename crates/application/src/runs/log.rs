@@ -1,12 +1,18 @@
 //! The events of a live run, shared by all who watch it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use majordomo_domain::{Run, RunEvent};
+use majordomo_domain::{Outcome, Run, RunEvent, RunEventKind, RunStatus, Timestamp, Usage};
 use tokio::sync::watch;
 
-/// A live run's events. Watchers hold a position in it, not a queue: a slow watcher costs no memory.
+/// Events held at most; a watcher further behind reads the journal.
+const HELD_EVENTS: usize = 4096;
+/// Bytes of text held at most, beyond the newest event.
+const HELD_BYTES: usize = 1024 * 1024;
+
+/// A live run's newest events. Watchers hold a position in it, not a queue: a slow watcher costs no memory.
 pub struct RunLog {
     run: Run,
     state: Mutex<State>,
@@ -17,8 +23,39 @@ pub struct RunLog {
 struct State {
     /// Sequence number of the event before the first one held.
     base: u64,
-    events: Vec<Arc<RunEvent>>,
+    events: VecDeque<Arc<RunEvent>>,
+    /// Bytes of text in `events`.
+    bytes: usize,
     closed: bool,
+}
+
+impl State {
+    fn push(&mut self, event: RunEvent) {
+        self.bytes += weight(&event);
+        self.events.push_back(Arc::new(event));
+        while self.events.len() > HELD_EVENTS || (self.bytes > HELD_BYTES && self.events.len() > 1)
+        {
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
+            self.bytes -= weight(&oldest);
+            self.base = oldest.seq;
+        }
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.events.back().map_or(self.base, |last| last.seq)
+    }
+}
+
+/// Bytes of text in an event.
+fn weight(event: &RunEvent) -> usize {
+    match &event.kind {
+        RunEventKind::Text(text) | RunEventKind::Reasoning(text) => text.len(),
+        RunEventKind::ToolCalled(call) => call.arguments.len(),
+        RunEventKind::ToolReturned(output) => output.content.len(),
+        RunEventKind::Started | RunEventKind::Hop(_) | RunEventKind::Finished(_) => 0,
+    }
 }
 
 impl RunLog {
@@ -26,7 +63,8 @@ impl RunLog {
     pub fn new(run: Run, base: u64) -> Arc<Self> {
         let state = State {
             base,
-            events: Vec::new(),
+            events: VecDeque::new(),
+            bytes: 0,
             closed: false,
         };
         Arc::new(Self {
@@ -47,10 +85,33 @@ impl RunLog {
         self.watchers.load(Ordering::Relaxed) > 0
     }
 
-    /// Shows events to the watchers. They are in the journal already.
+    /// Shows events to the watchers. They are in the journal already, so old ones need not be held.
     pub(crate) fn publish(&self, events: impl IntoIterator<Item = RunEvent>) {
-        self.state().events.extend(events.into_iter().map(Arc::new));
+        let mut state = self.state();
+        for event in events {
+            state.push(event);
+        }
+        drop(state);
         self.changed.send_replace(());
+    }
+
+    /// Tells the watchers of an end that is not in the journal: it could not be stored, or the work on it broke down.
+    pub(crate) fn abandon(&self, at: Timestamp, reason: &str) {
+        let error = match reason {
+            "storage" => "Storage is unavailable",
+            _ => crate::error::INTERNAL_MESSAGE,
+        };
+        let outcome = Outcome {
+            status: RunStatus::Failed,
+            message: None,
+            model: None,
+            usage: Usage::default(),
+            reason: reason.to_owned(),
+            error: Some(error.to_owned()),
+        };
+        let seq = self.state().last_seq() + 1;
+        let kind = RunEventKind::Finished(outcome);
+        self.publish([RunEvent { seq, at, kind }]);
     }
 
     /// Ends the log: watchers get what is left, then the end.
@@ -63,14 +124,9 @@ impl RunLog {
     pub(super) fn read(&self, after: u64, limit: usize) -> Option<(Vec<Arc<RunEvent>>, bool)> {
         let state = self.state();
         let skip = usize::try_from(after.checked_sub(state.base)?).ok()?;
-        let events: Vec<_> = state
-            .events
-            .iter()
-            .skip(skip)
-            .take(limit)
-            .cloned()
-            .collect();
-        let more = !state.closed || skip.saturating_add(events.len()) < state.events.len();
+        let end = state.events.len().min(skip.saturating_add(limit));
+        let events: Vec<_> = state.events.range(skip.min(end)..end).cloned().collect();
+        let more = !state.closed || end < state.events.len();
         Some((events, more))
     }
 

@@ -2,17 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::stream;
 use majordomo_domain::{Run, RunEvent, RunEventKind, RunId};
 use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::log::RunLog;
 use crate::ports::{RepositoryError, RunJournal};
 
 /// Events read at once.
 const BATCH: usize = 256;
+/// How often a run that another process works on is looked at.
+const POLL: Duration = Duration::from_millis(250);
 
 /// A position in a run's events. Dropping it only stops watching; the run goes on.
 pub struct RunStream {
@@ -22,11 +27,15 @@ pub struct RunStream {
 
 enum Source {
     Live(LiveSource),
-    Stored {
-        journal: Arc<dyn RunJournal>,
-        run: Run,
-        done: bool,
-    },
+    Stored(StoredSource),
+}
+
+/// A run that is not live in this process: it has ended, or another process works on it.
+struct StoredSource {
+    journal: Arc<dyn RunJournal>,
+    run: Run,
+    done: bool,
+    shutdown: CancellationToken,
 }
 
 struct LiveSource {
@@ -80,14 +89,21 @@ impl RunStream {
         self
     }
 
-    /// The events of a run that has ended, above `after`.
-    pub(crate) fn stored(journal: Arc<dyn RunJournal>, run: &Run, after: u64) -> Self {
+    /// The events above `after` of a run that is not live here. One that has not ended is looked at again and again
+    /// until it has, or `shutdown` begins.
+    pub(crate) fn stored(
+        journal: Arc<dyn RunJournal>,
+        run: Run,
+        after: u64,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
-            source: Source::Stored {
+            source: Source::Stored(StoredSource {
                 journal,
-                run: run.clone(),
+                run,
                 done: false,
-            },
+                shutdown,
+            }),
             after,
         }
     }
@@ -96,7 +112,7 @@ impl RunStream {
     pub fn run(&self) -> &Run {
         match &self.source {
             Source::Live(live) => live.log.run(),
-            Source::Stored { run, .. } => run,
+            Source::Stored(stored) => &stored.run,
         }
     }
 
@@ -104,12 +120,7 @@ impl RunStream {
     pub async fn next_batch(&mut self) -> Result<Vec<Arc<RunEvent>>, RepositoryError> {
         let events = match &mut self.source {
             Source::Live(live) => live.next(self.after).await?,
-            Source::Stored { done: true, .. } => Vec::new(),
-            Source::Stored { journal, run, done } => {
-                let events = read_stored(journal.as_ref(), &run.id, self.after).await?;
-                *done = events.is_empty() || events.iter().any(|event| is_last(event));
-                events
-            }
+            Source::Stored(stored) => stored.next(self.after).await?,
         };
         if let Some(last) = events.last() {
             self.after = last.seq;
@@ -153,6 +164,33 @@ impl LiveSource {
                 return Ok(Vec::new());
             }
         }
+    }
+}
+
+impl StoredSource {
+    async fn next(&mut self, after: u64) -> Result<Vec<Arc<RunEvent>>, RepositoryError> {
+        while !self.done {
+            // Read before the events: what a run has when it is seen to have ended is all it will ever have.
+            let ended = self.run.status.is_final();
+            let events = read_stored(self.journal.as_ref(), &self.run.id, after).await?;
+            self.done = events.iter().any(|event| is_last(event));
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            if ended {
+                break;
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                () = sleep(POLL) => {}
+            }
+            match self.journal.find(&self.run.owner, &self.run.id).await? {
+                Some(run) => self.run.status = run.status,
+                None => break,
+            }
+        }
+        self.done = true;
+        Ok(Vec::new())
     }
 }
 

@@ -5,14 +5,34 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use majordomo_domain::{Outcome, RunEvent, RunEventKind};
-use tokio::time::Instant;
+use majordomo_domain::{RunEvent, RunEventKind};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::log::RunLog;
 use crate::ports::{Answer, Clock, Durability, RepositoryError, RunJournal};
 
 /// How long events nobody waits for may stay out of the journal.
 const LINGER: Duration = Duration::from_millis(100);
+/// Events that wait for the journal before no more are taken.
+const FULL: usize = 1024;
+/// Pauses between tries to store the end of a run while storage does not answer.
+const RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_secs(2),
+];
+
+/// What became of a write: the events, and whether they are stored.
+type Written = (Vec<RunEvent>, Result<(), RepositoryError>);
+
+/// How events are written.
+#[derive(Clone, Copy)]
+enum Act {
+    /// The run, which has waited, begins with them.
+    Start,
+    Append(Durability),
+}
 
 /// Writes one run's events in order. What a watcher sees is in the journal, so a client that comes back after a crash
 /// finds all it has seen. Events that come while a write is under way are written together afterwards; while nobody
@@ -24,7 +44,10 @@ pub(crate) struct JournalWriter {
     next_seq: u64,
     pending: Vec<RunEvent>,
     since: Option<Instant>,
-    in_flight: Option<BoxFuture<'static, Result<Vec<RunEvent>, RepositoryError>>>,
+    in_flight: Option<BoxFuture<'static, Written>>,
+    /// Whether a write failed of which the first events of `pending` may have been stored all the same.
+    in_doubt: bool,
+    shown: bool,
 }
 
 impl JournalWriter {
@@ -43,24 +66,20 @@ impl JournalWriter {
             pending: Vec::new(),
             since: None,
             in_flight: None,
+            in_doubt: false,
+            shown: false,
         }
-    }
-
-    /// The event that is next, to be stored by the caller.
-    pub(crate) fn event(&mut self, kind: RunEventKind) -> RunEvent {
-        let event = RunEvent {
-            seq: self.next_seq,
-            at: self.clock.now(),
-            kind,
-        };
-        self.next_seq += 1;
-        event
     }
 
     /// Queues an event. Nothing is written until [`progress`](Self::progress) or [`flush`](Self::flush) is polled.
     pub(crate) fn push(&mut self, kind: RunEventKind) {
-        let event = self.event(kind);
-        self.pending.push(event);
+        self.shown |= kind.is_shown();
+        self.pending.push(RunEvent {
+            seq: self.next_seq,
+            at: self.clock.now(),
+            kind,
+        });
+        self.next_seq += 1;
         self.since.get_or_insert_with(Instant::now);
     }
 
@@ -69,88 +88,140 @@ impl JournalWriter {
         self.pending.is_empty() && self.in_flight.is_none()
     }
 
+    /// Whether so much waits that nothing should be added before there was progress.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pending.len() >= FULL
+    }
+
+    /// Whether an event was queued that shows something of the answer.
+    pub(crate) const fn has_shown(&self) -> bool {
+        self.shown
+    }
+
     /// Does the next piece of writing. Cancel safe.
     pub(crate) async fn progress(&mut self) -> Result<(), RepositoryError> {
         if self.in_flight.is_none() && !self.pending.is_empty() {
             if let Some(since) = self.since
                 && !self.log.is_watched()
+                && !self.is_full()
             {
-                tokio::time::sleep_until(since + LINGER).await;
+                sleep_until(since + LINGER).await;
             }
-            self.begin(Durability::Written);
+            self.begin(Act::Append(Durability::Written));
         }
         self.settle().await
     }
 
-    /// Writes everything queued; it is as durable as asked when this returns.
+    /// Writes everything queued; it is as durable as asked when this returns. Cancel safe.
     pub(crate) async fn flush(&mut self, durability: Durability) -> Result<(), RepositoryError> {
         self.settle().await?;
         if !self.pending.is_empty() {
-            self.begin(durability);
+            self.begin(Act::Append(durability));
         }
         self.settle().await
     }
 
-    /// Begins a run that has waited.
+    /// Begins a run that has waited. Cancel safe.
     pub(crate) async fn start(&mut self) -> Result<(), RepositoryError> {
-        let event = self.event(RunEventKind::Started);
-        self.journal
-            .start(&self.log.run().id, vec![event.clone()])
-            .await?;
-        self.log.publish([event]);
-        Ok(())
+        self.push(RunEventKind::Started);
+        self.begin(Act::Start);
+        self.settle().await
     }
 
-    /// Whether no event was ever made.
-    pub(crate) const fn is_untouched(&self) -> bool {
-        self.next_seq == 1
-    }
-
-    /// Tells the watchers of an end that could not be stored. The run is left for recovery.
-    pub(crate) fn abandon(&mut self, outcome: Outcome) {
-        self.pending.clear();
-        let event = self.event(RunEventKind::Finished(outcome));
-        self.log.publish([event]);
-    }
-
-    /// Ends the run: writes what is queued, the last event and the answer in one transaction.
+    /// Ends the run: writes what is queued, the last event and the answer in one transaction. Tries again for a moment
+    /// while storage does not answer.
     pub(crate) async fn finish(
         &mut self,
         mut answer: Answer,
         last: RunEventKind,
     ) -> Result<(), RepositoryError> {
-        self.settle().await?;
-        let last = self.event(last);
-        self.pending.push(last);
-        answer.events = std::mem::take(&mut self.pending);
+        if let Err(error) = self.settle().await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, run = %answer.run, "a piece of a journal was not stored at once");
+        }
+        if self.next_seq == 1 {
+            self.push(RunEventKind::Started);
+        }
+        self.push(last);
         answer.finished_at = self.clock.now();
         if let Some(message) = &mut answer.message {
             message.created_at = answer.finished_at;
         }
-        let events = answer.events.clone();
-        self.journal.finish(answer).await?;
-        self.log.publish(events);
+        let mut pauses = RETRY_PAUSES.into_iter();
+        loop {
+            let error = match self.try_finish(&answer).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            let pause = pauses.next();
+            let (RepositoryError::Unavailable(_), Some(pause)) = (&error, pause) else {
+                return Err(error);
+            };
+            self.in_doubt = true;
+            sleep(pause).await;
+        }
+        self.log.publish(std::mem::take(&mut self.pending));
         Ok(())
     }
 
-    fn begin(&mut self, durability: Durability) {
+    async fn try_finish(&mut self, answer: &Answer) -> Result<(), RepositoryError> {
+        if self.in_doubt {
+            self.resolve_doubt().await?;
+        }
+        let events = self.pending.clone();
+        let answer = Answer {
+            events,
+            ..answer.clone()
+        };
+        self.journal.finish(answer).await
+    }
+
+    /// Finds out which of the pending events are in the journal already, and shows them.
+    async fn resolve_doubt(&mut self) -> Result<(), RepositoryError> {
+        let Some(first) = self.pending.first() else {
+            return Ok(());
+        };
+        let limit = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        let run = &self.log.run().id;
+        let stored = self.journal.events(run, first.seq - 1, limit).await?;
+        let known = |(ours, theirs): &(&RunEvent, &RunEvent)| ours == theirs;
+        let count = self.pending.iter().zip(&stored).take_while(known).count();
+        // The last event is stored with the end of the run or not at all, and storing that again changes nothing.
+        let count = count.min(self.pending.len() - 1);
+        self.log.publish(self.pending.drain(..count));
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    fn begin(&mut self, act: Act) {
         let events = std::mem::take(&mut self.pending);
         self.since = None;
         let journal = self.journal.clone();
         let run = self.log.run().id.clone();
         let write = async move {
-            journal.append(&run, events.clone(), durability).await?;
-            Ok(events)
+            let copy = events.clone();
+            let result = match act {
+                Act::Start => journal.start(&run, copy).await,
+                Act::Append(durability) => journal.append(&run, copy, durability).await,
+            };
+            (events, result)
         };
         self.in_flight = Some(write.boxed());
     }
 
     async fn settle(&mut self) -> Result<(), RepositoryError> {
-        if let Some(write) = &mut self.in_flight {
-            let result = write.await;
-            self.in_flight = None;
-            self.log.publish(result?);
+        let Some(write) = &mut self.in_flight else {
+            return Ok(());
+        };
+        let (mut events, result) = write.await;
+        self.in_flight = None;
+        if result.is_ok() {
+            self.log.publish(events);
+        } else {
+            events.append(&mut self.pending);
+            self.pending = events;
+            self.in_doubt = true;
         }
-        Ok(())
+        result
     }
 }

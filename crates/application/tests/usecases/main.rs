@@ -4,6 +4,7 @@
 
 mod access;
 mod commands;
+mod faults;
 mod models;
 mod recovery;
 mod sessions;
