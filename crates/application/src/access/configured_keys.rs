@@ -34,12 +34,17 @@ const CACHE_CAPACITY: usize = 4096;
 /// How long a refused secret is remembered, so that guessing costs one Argon2 verification per guess and minute.
 const REFUSAL_LIFETIME: Duration = Duration::from_mins(1);
 
+/// Secrets that are compared at the same time at most.
+const LANES: usize = 16;
+
 pub(super) struct ConfiguredKeys {
     plain: HashMap<Digest, UserId>,
     hashed: Vec<(String, UserId)>,
     hasher: Arc<dyn PasswordHasher>,
     verified: KeyCache<UserId>,
     refused: KeyCache<()>,
+    /// Held while a secret is compared; equal secrets have the same lane.
+    lanes: [tokio::sync::Mutex<()>; LANES],
 }
 
 impl ConfiguredKeys {
@@ -60,32 +65,66 @@ impl ConfiguredKeys {
             hasher,
             verified: KeyCache::new(CACHE_CAPACITY, Duration::MAX),
             refused: KeyCache::new(CACHE_CAPACITY, REFUSAL_LIFETIME),
+            lanes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         }
     }
 
-    /// The user `secret` belongs to.
-    pub(super) async fn find(
+    /// The user of the plain key with this digest.
+    pub(super) fn find_plain(&self, digest: &Digest) -> Option<UserId> {
+        self.plain.get(digest).cloned()
+    }
+
+    /// The user of the hashed key that `secret` is. However many ask at the same time, a secret is compared once.
+    pub(super) async fn find_hashed(
         &self,
         secret: &str,
         digest: &Digest,
         now: Timestamp,
     ) -> Option<UserId> {
-        if let Some(user) = self.plain.get(digest) {
-            return Some(user.clone());
-        }
-        if self.hashed.is_empty() || self.refused.get(digest, now).is_some() {
+        if self.hashed.is_empty() {
             return None;
         }
-        if let Some(user) = self.verified.get(digest, now) {
-            return Some(user);
+        match self.known(digest, now) {
+            Known::Verified(user) => return Some(user),
+            Known::Refused => return None,
+            Known::Nothing => {}
         }
+        let [first, ..] = digest;
+        let lane = self.lanes.get(usize::from(*first) % LANES)?.lock().await;
+        match self.known(digest, now) {
+            Known::Verified(user) => return Some(user),
+            Known::Refused => return None,
+            Known::Nothing => {}
+        }
+        let mut found = None;
         for (hash, user) in &self.hashed {
             if self.hasher.verify(hash.clone(), secret.to_owned()).await {
-                self.verified.put(*digest, user.clone(), now);
-                return Some(user.clone());
+                found = Some(user.clone());
+                break;
             }
         }
-        self.refused.put(*digest, (), now);
-        None
+        match &found {
+            Some(user) => self.verified.put(*digest, user.clone(), now),
+            None => self.refused.put(*digest, (), now),
+        }
+        drop(lane);
+        found
     }
+
+    fn known(&self, digest: &Digest, now: Timestamp) -> Known {
+        if let Some(user) = self.verified.get(digest, now) {
+            return Known::Verified(user);
+        }
+        match self.refused.get(digest, now) {
+            Some(()) => Known::Refused,
+            None => Known::Nothing,
+        }
+    }
+}
+
+/// What is remembered of a secret.
+enum Known {
+    Verified(UserId),
+    Refused,
+    Nothing,
 }

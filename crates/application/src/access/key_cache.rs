@@ -1,16 +1,21 @@
 //! A bounded memory of credentials that were looked up or verified a moment ago.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use majordomo_domain::Timestamp;
 
 use crate::ports::api_key_repository::Digest;
 
+type Entries<T> = HashMap<Digest, (Timestamp, T)>;
+
 /// Remembers a value per secret's digest, for a while.
 pub(super) struct KeyCache<T> {
-    entries: Mutex<HashMap<Digest, (Timestamp, T)>>,
+    entries: Mutex<Entries<T>>,
+    /// How often everything was forgotten.
+    epoch: AtomicU64,
     capacity: usize,
     lifetime: Duration,
 }
@@ -19,19 +24,42 @@ impl<T: Clone> KeyCache<T> {
     pub(super) fn new(capacity: usize, lifetime: Duration) -> Self {
         Self {
             entries: Mutex::new(HashMap::new()),
+            epoch: AtomicU64::new(0),
             capacity,
             lifetime,
         }
     }
 
     pub(super) fn get(&self, digest: &Digest, now: Timestamp) -> Option<T> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.lock();
         let (stored_at, value) = entries.get(digest)?;
         (now.since(*stored_at) < self.lifetime).then(|| value.clone())
     }
 
+    /// To be read before a value is looked up that will be [`put_in`](Self::put_in).
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Remembers a value that was looked up in `epoch`, unless everything was forgotten since: it may be out of date.
+    pub(super) fn put_in(&self, epoch: u64, digest: Digest, value: T, now: Timestamp) {
+        let entries = self.lock();
+        if self.epoch() == epoch {
+            self.insert(entries, digest, value, now);
+        }
+    }
+
     pub(super) fn put(&self, digest: Digest, value: T, now: Timestamp) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        self.insert(self.lock(), digest, value, now);
+    }
+
+    fn insert(
+        &self,
+        mut entries: MutexGuard<'_, Entries<T>>,
+        digest: Digest,
+        value: T,
+        now: Timestamp,
+    ) {
         if entries.len() >= self.capacity && !entries.contains_key(&digest) {
             entries.retain(|_, (stored_at, _)| now.since(*stored_at) < self.lifetime);
             if entries.len() >= self.capacity {
@@ -43,10 +71,13 @@ impl<T: Clone> KeyCache<T> {
 
     /// Forgets everything: after a key was revoked nothing of it may linger.
     pub(super) fn clear(&self) {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        let mut entries = self.lock();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        entries.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,5 +94,17 @@ mod tests {
         assert!(cache.entries.lock().unwrap().len() <= 2);
         assert_eq!(cache.get(&[9; 32], Timestamp::from_secs(4)), Some(9));
         assert_eq!(cache.get(&[9; 32], Timestamp::from_secs(5)), None);
+    }
+
+    #[test]
+    fn what_was_looked_up_before_everything_was_forgotten_is_not_remembered() {
+        let cache = KeyCache::new(2, Duration::from_secs(5));
+        let now = Timestamp::from_secs(0);
+        let epoch = cache.epoch();
+        cache.clear();
+        cache.put_in(epoch, [1; 32], 1, now);
+        assert_eq!(cache.get(&[1; 32], now), None);
+        cache.put_in(cache.epoch(), [1; 32], 1, now);
+        assert_eq!(cache.get(&[1; 32], now), Some(1));
     }
 }

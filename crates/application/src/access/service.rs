@@ -14,7 +14,9 @@ use super::session_token;
 use crate::caller::{Caller, ScopeDenied};
 use crate::error::FieldError;
 use crate::ports::api_key_repository::Digest;
-use crate::ports::{ApiKeyRepository, Clock, IdGenerator, MasterTokenStore, PasswordHasher};
+use crate::ports::{
+    ApiKeyRepository, Clock, IdGenerator, MasterTokenError, MasterTokenStore, PasswordHasher,
+};
 
 /// What a request shows of itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,7 +104,9 @@ pub struct AccessService {
     ids: Arc<dyn IdGenerator>,
     configured: ConfiguredKeys,
     session_token_ttl: Duration,
-    master: RwLock<Arc<Master>>,
+    master: Arc<RwLock<Arc<Master>>>,
+    /// Held while the master token is replaced.
+    rotating: Arc<tokio::sync::Mutex<()>>,
     cache: KeyCache<ApiKey>,
 }
 
@@ -123,10 +127,11 @@ impl AccessService {
             ids: ports.ids,
             configured: ConfiguredKeys::new(config.configured_keys, ports.hasher),
             session_token_ttl: config.session_token_ttl,
-            master: RwLock::new(Arc::new(Master {
+            master: Arc::new(RwLock::new(Arc::new(Master {
                 digest: sha256(&token),
                 token,
-            })),
+            }))),
+            rotating: Arc::default(),
             cache: KeyCache::new(KEY_CACHE_CAPACITY, KEY_CACHE_LIFETIME),
         })
     }
@@ -165,40 +170,57 @@ impl AccessService {
         if let Some(caller) = self.operator_token(token, &digest, now) {
             return Ok(caller);
         }
-        if let Some(user) = self.configured.find(token, &digest, now).await {
-            let scopes = Scope::ALL
-                .into_iter()
-                .filter(|scope| *scope != Scope::Admin)
-                .collect();
-            return Ok(Caller {
-                user,
-                scopes,
-                credential: CredentialKind::ConfiguredKey,
-            });
+        if let Some(user) = self.configured.find_plain(&digest) {
+            return Ok(configured_caller(user));
         }
-        if !token.starts_with(KEY_PREFIX) {
-            return Err(AccessError::Wrong);
+        // Before the configured hashes: looking a key up is far cheaper than comparing it with them.
+        if token.starts_with(KEY_PREFIX)
+            && let Some(key) = self.find_key(&digest, now).await?
+        {
+            return if key.is_active(now) {
+                Ok(caller_of(key))
+            } else {
+                Err(AccessError::Wrong)
+            };
         }
-        let mut key = match self.cache.get(&digest, now) {
-            Some(key) => key,
-            None => self
-                .keys
-                .find_by_digest(&digest)
-                .await?
-                .ok_or(AccessError::Wrong)?,
+        let user = self.configured.find_hashed(token, &digest, now).await;
+        user.map(configured_caller).ok_or(AccessError::Wrong)
+    }
+
+    /// The key with this digest, whether or not it still opens anything; notes that an active one was used.
+    async fn find_key(
+        &self,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<ApiKey>, AccessError> {
+        let epoch = self.cache.epoch();
+        let known = self.cache.get(digest, now);
+        let looked_up = known.is_none();
+        let found = match known {
+            Some(key) => Some(key),
+            None => self.keys.find_by_digest(digest).await?,
+        };
+        let Some(mut key) = found else {
+            return Ok(None);
         };
         if !key.is_active(now) {
-            return Err(AccessError::Wrong);
+            return Ok(Some(key));
         }
-        if key
-            .last_used_at
-            .is_none_or(|at| now.since(at) >= TOUCH_INTERVAL)
-        {
-            self.keys.touch(&key.id, now).await?;
+        let used = key.last_used_at;
+        let unnoted = used.is_none_or(|at| now.since(at) >= TOUCH_INTERVAL);
+        if unnoted {
             key.last_used_at = Some(now);
+            if let Err(error) = self.keys.touch(&key.id, now).await {
+                // A full disk must not lock out those who only read.
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, key = %key.id, "the use of an API key cannot be noted");
+            }
         }
-        self.cache.put(digest, key.clone(), now);
-        Ok(caller_of(key))
+        // A known key keeps its age unless it is read anew: how late a replica learns of a revocation.
+        if looked_up {
+            self.cache.put_in(epoch, *digest, key.clone(), now);
+        }
+        Ok(Some(key))
     }
 
     fn operator_token(&self, token: &str, digest: &Digest, now: Timestamp) -> Option<Caller> {
@@ -254,12 +276,23 @@ impl AccessService {
     pub async fn rotate_master_token(&self, caller: &Caller) -> Result<String, AccessError> {
         require_full_access(caller)?;
         let token = base64_url(&self.ids.secret());
-        self.master_store.store(&token).await?;
-        let master = Arc::new(Master {
+        let new = Arc::new(Master {
             digest: sha256(&token),
             token: token.clone(),
         });
-        *self.master.write().unwrap_or_else(PoisonError::into_inner) = master;
+        let (store, master) = (self.master_store.clone(), self.master.clone());
+        let turn = self.rotating.clone().lock_owned().await;
+        // A task of its own: what is stored must also be what counts here, even when the caller leaves now.
+        let replaced = tokio::spawn(async move {
+            let _turn = turn;
+            store.store(&new.token).await?;
+            *master.write().unwrap_or_else(PoisonError::into_inner) = new;
+            Ok::<_, MasterTokenError>(())
+        });
+        replaced.await.map_err(|error| MasterTokenError {
+            act: "written",
+            source: error.into(),
+        })??;
         Ok(token)
     }
 
@@ -385,6 +418,16 @@ fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
         | CredentialKind::SessionToken
         | CredentialKind::Localhost
         | CredentialKind::CommandLine => Ok(()),
+    }
+}
+
+/// What keys of the configuration file may do: everything but administer.
+fn configured_caller(user: UserId) -> Caller {
+    let scopes = Scope::ALL.into_iter();
+    Caller {
+        user,
+        scopes: scopes.filter(|scope| *scope != Scope::Admin).collect(),
+        credential: CredentialKind::ConfiguredKey,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Credentials.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use majordomo_application::Caller;
@@ -8,26 +9,32 @@ use majordomo_application::access::{
     AccessConfig, AccessError, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret,
     CreateApiKey, Presented,
 };
-use majordomo_application::ports::PasswordHasher as _;
+use majordomo_application::ports::{ApiKeyRepository, Clock as _, PasswordHasher};
 use majordomo_domain::{CredentialKind, Scope, UserId};
 use majordomo_testkit::{
-    FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher, SequentialIds,
+    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher,
+    SequentialIds, Stores,
 };
 
 struct World {
     access: AccessService,
     clock: Arc<FixedClock>,
+    hasher: Arc<CountingHasher>,
     master: String,
 }
 
 async fn world() -> World {
+    world_on(Arc::new(InMemoryStore::default())).await
+}
+
+async fn world_on(keys: Arc<dyn ApiKeyRepository>) -> World {
     let clock = Arc::new(FixedClock::default());
-    let hasher = Arc::new(PlainPasswordHasher);
+    let hasher = Arc::new(CountingHasher::default());
     let hash = hasher.hash("sk-hashed".to_owned()).await.unwrap();
     let ports = AccessPorts {
-        keys: Arc::new(InMemoryStore::default()),
+        keys,
         master_token: Arc::new(InMemoryMasterTokenStore::default()),
-        hasher,
+        hasher: hasher.clone(),
         clock: clock.clone(),
         ids: Arc::new(SequentialIds::default()),
     };
@@ -53,7 +60,24 @@ async fn world() -> World {
     World {
         access,
         clock,
+        hasher,
         master,
+    }
+}
+
+/// Counts how often a secret is compared, which takes a moment.
+#[derive(Default)]
+struct CountingHasher(AtomicUsize);
+
+#[async_trait::async_trait]
+impl PasswordHasher for CountingHasher {
+    async fn verify(&self, hash: String, secret: String) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        PlainPasswordHasher.verify(hash, secret).await
+    }
+    async fn hash(&self, secret: String) -> Option<String> {
+        PlainPasswordHasher.hash(secret).await
     }
 }
 
@@ -252,4 +276,42 @@ async fn keys_are_made_by_administrators_with_known_scopes_and_names() {
     ));
     let listed = world.access.list_keys(&operator).await.unwrap();
     assert_eq!(listed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_hashed_key_is_compared_once_and_a_stored_key_never() {
+    let world = world().await;
+    let (first, second) = tokio::join!(world.show("sk-hashed"), world.show("sk-hashed"));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(world.hasher.0.load(Ordering::SeqCst), 1);
+    let (secret, _) = world.key(&["chat"]).await;
+    world.show(&secret).await.unwrap();
+    assert_eq!(world.hasher.0.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_key_works_while_its_use_cannot_be_noted() {
+    let store = Arc::new(FailingStore::around(&Stores::of(
+        Arc::<InMemoryStore>::default(),
+    )));
+    let world = world_on(store.clone()).await;
+    let (secret, _) = world.key(&["chat"]).await;
+    store.fail("api_keys.touch", 1);
+    world.show(&secret).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_used_all_the_time_is_looked_up_again_all_the_same() {
+    let store: Arc<InMemoryStore> = Arc::default();
+    let world = world_on(store.clone()).await;
+    let (secret, id) = world.key(&["chat"]).await;
+    world.show(&secret).await.unwrap();
+    // Another replica on the same storage revokes it.
+    let owner = UserId::operator();
+    assert!(store.revoke(&owner, &id, world.clock.now()).await.unwrap());
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(2));
+        let _ = world.show(&secret).await;
+    }
+    assert!(matches!(world.show(&secret).await, Err(AccessError::Wrong)));
 }
