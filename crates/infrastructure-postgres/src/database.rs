@@ -129,10 +129,6 @@ impl Database {
     }
 
     /// Nothing to do: messages are put into the search index in their own transaction.
-    #[expect(
-        clippy::unused_self,
-        reason = "the other backend has work to do here"
-    )]
     pub(crate) async fn catch_up_search(&self) {}
 
     async fn connection(&self) -> Result<Object<Conn>, RepositoryError> {
