@@ -179,4 +179,17 @@ mod tests {
         );
         assert!(SessionTitle::choose(" Trip ").unwrap().is_chosen());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn titles_have_bounds_whatever_they_are_made_of(text in "(?s).{0,300}") {
+            let derived = SessionTitle::derive(&text);
+            proptest::prop_assert!(derived.as_str().chars().count() <= SessionTitle::DERIVED_CHARS);
+            proptest::prop_assert!(!derived.as_str().is_empty() && !derived.as_str().contains('\n'));
+            if let Ok(chosen) = SessionTitle::choose(&text) {
+                proptest::prop_assert!(chosen.as_str().chars().count() <= SessionTitle::MAX_CHARS);
+                proptest::prop_assert!(!chosen.as_str().trim().is_empty());
+            }
+        }
+    }
 }

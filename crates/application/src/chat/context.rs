@@ -1,35 +1,61 @@
 //! What of a session's history a model is shown.
 
-use majordomo_domain::{Message, MessageStatus, Role};
+use std::collections::{HashMap, HashSet};
 
-use crate::models::estimate_message_tokens;
+use majordomo_domain::{Message, MessageStatus, Role, RunId};
+
+use crate::models::{estimate_message_tokens, estimate_tokens};
 use crate::ports::ModelMessage;
 
 /// Messages considered at most.
 pub(super) const HISTORY_LIMIT: u32 = 400;
+/// Messages read at first.
+pub(super) const FIRST_READ: u32 = 32;
+/// Tokens a picture is counted as, and a message besides its text.
+const IMAGE_TOKENS: u64 = 1000;
+const MESSAGE_TOKENS: u64 = 8;
+
+/// Whether a message can be part of the conversation up to `current`.
+pub(super) fn may_be_shown(message: &Message, current: &Message) -> bool {
+    message.seq < current.seq || message.role == Role::Assistant
+}
+
+/// An estimate of a message's tokens, not below what a model is shown of it.
+pub(super) fn tokens(message: &Message) -> u64 {
+    let images = u64::try_from(message.images.len()).unwrap_or(u64::MAX);
+    estimate_tokens(&message.text)
+        .saturating_add(MESSAGE_TOKENS)
+        .saturating_add(images.saturating_mul(IMAGE_TOKENS))
+}
 
 /// Puts a session's messages, oldest first, into the order of the conversation up to `current`: each answer right after
-/// its question, nothing that was asked later.
+/// its question, nothing that was asked later. An answer whose question is not among them keeps its place.
 fn conversation<'a>(messages: &'a [Message], current: &Message) -> Vec<&'a Message> {
-    let mut ordered = Vec::with_capacity(messages.len());
-    for message in messages
+    let is_question = |message: &&Message| message.role == Role::User;
+    let asked: HashSet<&RunId> = messages
         .iter()
-        .filter(|message| message.seq < current.seq && message.role != Role::Assistant)
-    {
-        ordered.push(message);
-        let answers = messages
-            .iter()
-            .filter(|answer| answer.role == Role::Assistant && answer.run == message.run);
-        ordered.extend(answers.filter(|_| message.run.is_some()));
+        .filter(is_question)
+        .filter_map(|message| message.run.as_ref())
+        .collect();
+    let mut answers: HashMap<&RunId, Vec<&Message>> = HashMap::new();
+    for message in messages.iter().filter(|m| m.role == Role::Assistant) {
+        if let Some(run) = message.run.as_ref().filter(|run| asked.contains(run)) {
+            answers.entry(run).or_default().push(message);
+        }
     }
-    // Answers without a question of their own (the question fell out of the window, or they were imported).
-    let orphans = messages
-        .iter()
-        .take_while(|message| message.role == Role::Assistant);
-    let known = |answer: &Message| ordered.iter().any(|message| message.id == answer.id);
-    let mut orphans: Vec<&Message> = orphans.filter(|answer| !known(answer)).collect();
-    orphans.append(&mut ordered);
-    orphans
+    let mut ordered = Vec::with_capacity(messages.len());
+    for message in messages.iter().filter(|message| message.seq < current.seq) {
+        let run = message.run.as_ref();
+        if message.role != Role::Assistant {
+            ordered.push(message);
+            ordered.extend(run.and_then(|run| answers.remove(run)).unwrap_or_default());
+        } else if run.is_none_or(|run| !asked.contains(run)) {
+            ordered.push(message);
+        }
+    }
+    // A model that said nothing is not shown that it did.
+    ordered.retain(|message| !message.text.is_empty() || !message.images.is_empty());
+    ordered
 }
 
 /// The newest messages that fit `budget` tokens, after the system prompt and before the current message, which are
@@ -41,25 +67,22 @@ pub(super) fn build(
     budget: u64,
 ) -> Vec<ModelMessage> {
     let system = ModelMessage::System(system_prompt.to_owned());
-    let question = to_model(current);
     let mut left = budget
         .saturating_sub(estimate_message_tokens(&system))
-        .saturating_sub(estimate_message_tokens(&question));
-    let mut kept = Vec::new();
-    for message in conversation(history, current).into_iter().rev() {
-        let message = to_model(message);
-        let Some(rest) = left.checked_sub(estimate_message_tokens(&message)) else {
-            break;
-        };
-        left = rest;
-        kept.push(message);
-    }
-    let mut messages = Vec::with_capacity(kept.len() + 2);
+        .saturating_sub(tokens(current));
+    let mut shown = conversation(history, current);
+    let fitting = shown.iter().rev().take_while(|message| {
+        let rest = left.checked_sub(tokens(message));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    });
+    let left_out = shown.len() - fitting.count();
+    let mut messages = Vec::with_capacity(shown.len() - left_out + 2);
     if !system_prompt.is_empty() {
         messages.push(system);
     }
-    messages.extend(kept.into_iter().rev());
-    messages.push(question);
+    messages.extend(shown.drain(left_out..).map(to_model));
+    messages.push(to_model(current));
     messages
 }
 
@@ -145,11 +168,37 @@ mod tests {
             })
             .collect();
         let current = message(10, Role::User, "r10", "now");
-        let context = build("", &history, &current, 14 * 2 + 9);
+        let context = build("", &history, &current, 18 * 2 + 13);
         let starts: Vec<_> = texts(&context)
             .iter()
             .map(|text| text.chars().next().unwrap())
             .collect();
         assert_eq!(starts, ['8', '9', 'n']);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_window_is_the_newest_end_of_the_conversation(
+            kinds in proptest::collection::vec((0_u8..4, 0_usize..200), 0..40),
+            budget in 0_u64..2000,
+        ) {
+            let history: Vec<_> = (1..)
+                .zip(&kinds)
+                .map(|(seq, (kind, length))| {
+                    let role = if *kind == 0 { Role::User } else { Role::Assistant };
+                    // Answers belong to earlier questions, later ones, or none.
+                    let run = format!("r{}", u64::midpoint(seq, u64::from(*kind)));
+                    message(seq, role, &run, &"x".repeat(*length))
+                })
+                .collect();
+            let end = u64::try_from(history.len()).unwrap() + 1;
+            let current = message(end, Role::User, "now", "question");
+            let all = build("sys", &history, &current, u64::MAX);
+            let context = build("sys", &history, &current, budget);
+            proptest::prop_assert_eq!(&context[0], &all[0]);
+            proptest::prop_assert_eq!(&context[1..], &all[all.len() - context.len() + 1..]);
+            let used: u64 = context.iter().map(estimate_message_tokens).sum();
+            proptest::prop_assert!(context.len() == 2 || used <= budget);
+        }
     }
 }

@@ -4,22 +4,25 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use majordomo_domain::{ToolCall, ToolOutput};
 
-/// How often the same call may give the same result in a row.
+/// How often the same step may be taken in a row.
 const REPEATS: usize = 3;
-/// How often two calls may alternate with the same results.
+/// How often two steps may alternate.
 const ALTERNATIONS: usize = 3;
 
-/// Remembers the latest tool calls with their results.
+/// Remembers the latest steps: the tool calls of each with their results. Calls that were made at the same time are one
+/// step, for the model had seen none of their results when it asked for them.
 #[derive(Default)]
 pub(super) struct LoopBreaker {
     recent: Vec<u64>,
 }
 
 impl LoopBreaker {
-    /// Notes a call; `true` when the agent goes in circles.
-    pub(super) fn note(&mut self, call: &ToolCall, output: &ToolOutput) -> bool {
+    /// Notes a step; `true` when the agent goes in circles.
+    pub(super) fn note(&mut self, calls: &[ToolCall], outputs: &[ToolOutput]) -> bool {
         let mut hasher = DefaultHasher::new();
-        (&call.name, &call.arguments, &output.content).hash(&mut hasher);
+        for (call, output) in calls.iter().zip(outputs) {
+            (&call.name, &call.arguments, &output.content).hash(&mut hasher);
+        }
         self.recent.push(hasher.finish());
         let longest = REPEATS.max(2 * ALTERNATIONS);
         if self.recent.len() > longest {
@@ -28,7 +31,7 @@ impl LoopBreaker {
         self.ends_with_period(1, REPEATS) || self.ends_with_period(2, 2 * ALTERNATIONS)
     }
 
-    /// Whether the last `length` calls repeat with the given period.
+    /// Whether the last `length` steps repeat with the given period.
     fn ends_with_period(&self, period: usize, length: usize) -> bool {
         let Some(start) = self.recent.len().checked_sub(length) else {
             return false;
@@ -44,22 +47,37 @@ impl LoopBreaker {
 mod tests {
     use super::*;
 
+    /// A step of these calls, each its arguments and its result.
+    fn note(breaker: &mut LoopBreaker, step: &[(&str, &str)]) -> bool {
+        let call = |(arguments, _): &(&str, &str)| ToolCall {
+            id: "1".into(),
+            name: "t".into(),
+            arguments: (*arguments).into(),
+        };
+        let output = |(_, result): &(&str, &str)| ToolOutput {
+            call_id: "1".into(),
+            name: "t".into(),
+            content: (*result).into(),
+            is_error: false,
+        };
+        let calls: Vec<_> = step.iter().map(call).collect();
+        let outputs: Vec<_> = step.iter().map(output).collect();
+        breaker.note(&calls, &outputs)
+    }
+
     fn first_circle(calls: &[(&str, &str)]) -> Option<usize> {
         let mut breaker = LoopBreaker::default();
-        calls.iter().position(|(arguments, result)| {
-            let call = ToolCall {
-                id: "1".into(),
-                name: "t".into(),
-                arguments: (*arguments).into(),
-            };
-            let output = ToolOutput {
-                call_id: "1".into(),
-                name: "t".into(),
-                content: (*result).into(),
-                is_error: false,
-            };
-            breaker.note(&call, &output)
-        })
+        calls.iter().position(|call| note(&mut breaker, &[*call]))
+    }
+
+    #[test]
+    fn calls_made_together_are_one_step() {
+        let mut breaker = LoopBreaker::default();
+        assert!(!note(&mut breaker, &[("a", "1"), ("a", "1"), ("a", "1")]));
+        let mut breaker = LoopBreaker::default();
+        let step = [("a", "1"), ("b", "2"), ("c", "3")];
+        assert!(!note(&mut breaker, &step) && !note(&mut breaker, &step));
+        assert!(note(&mut breaker, &step));
     }
 
     #[test]

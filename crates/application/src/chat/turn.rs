@@ -21,7 +21,8 @@ use crate::ports::{
 };
 use crate::runs::JournalWriter;
 
-/// Longest answer, in bytes over all steps: a model that never stops must not fill the memory.
+/// Most that a model may write in a turn, in bytes over all steps, reasoning and tool calls included: one that never
+/// stops must not fill the memory.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// Tool calls of one step at most.
 const MAX_CALLS: usize = 64;
@@ -34,6 +35,10 @@ struct Draft {
     text: String,
     model: Option<ModelRef>,
     usage: Usage,
+    /// Bytes the model has written, whatever they were.
+    written: usize,
+    /// Names of the tool calls so far.
+    call_ids: HashSet<String>,
 }
 
 /// How the loop came to its end.
@@ -213,12 +218,7 @@ impl ChatService {
                 return Ok(End::completed(reason));
             }
             let outputs = self.call_tools(turn, &step.calls, writer).await?;
-            let circles = step
-                .calls
-                .iter()
-                .zip(&outputs)
-                .any(|(call, output)| breaker.note(call, output));
-            if circles && self.config.loop_breaker {
+            if breaker.note(&step.calls, &outputs) && self.config.loop_breaker {
                 return Err(End::failed(
                     "loop",
                     "The agent kept making the same tool calls and was stopped",
@@ -246,37 +246,48 @@ impl ChatService {
         turn: &PendingTurn,
         model: &ModelRef,
     ) -> Result<Vec<ModelMessage>, End> {
-        let history = if turn.message.seq == 1 {
-            Vec::new()
-        } else {
-            let window = MessageWindow::newest(context::HISTORY_LIMIT);
-            self.sessions
-                .messages(&turn.run.owner, &turn.run.session, window)
-                .await?
-        };
-        let prompt = turn
-            .run
-            .options
-            .system_prompt
-            .as_deref()
-            .unwrap_or(&self.config.system_prompt);
+        let options = &turn.run.options;
+        let prompt = options.system_prompt.as_deref();
+        let prompt = prompt.unwrap_or(&self.config.system_prompt);
         let window = self
             .models
             .context_tokens(model)
             .unwrap_or(self.config.context_tokens);
-        let asked = turn
-            .run
-            .options
-            .max_tokens
-            .or(self.config.max_tokens)
-            .map(u64::from);
+        let asked = options.max_tokens.or(self.config.max_tokens).map(u64::from);
         let reserve = asked.unwrap_or(window / ANSWER_SHARE).min(window / 2);
-        Ok(context::build(
-            prompt,
-            &history,
-            &turn.message,
-            window - reserve,
-        ))
+        let budget = window - reserve;
+        let history = self.history(turn, budget).await?;
+        Ok(context::build(prompt, &history, &turn.message, budget))
+    }
+
+    /// The newest messages of the turn's session, oldest first: as many as may fit `budget` tokens. A long history is
+    /// not read to be thrown away.
+    async fn history(&self, turn: &PendingTurn, budget: u64) -> Result<Vec<Message>, End> {
+        let mut history = Vec::new();
+        if turn.message.seq == 1 {
+            return Ok(history);
+        }
+        let mut window = MessageWindow::newest(context::FIRST_READ);
+        let mut tokens: u64 = 0;
+        loop {
+            let (owner, session) = (&turn.run.owner, &turn.run.session);
+            let mut older = self.sessions.messages(owner, session, window).await?;
+            let read = u32::try_from(older.len()).unwrap_or(u32::MAX);
+            let shown = older
+                .iter()
+                .filter(|message| context::may_be_shown(message, &turn.message));
+            tokens = shown.map(context::tokens).fold(tokens, u64::saturating_add);
+            window.before = older.first().map(|message| message.seq);
+            older.append(&mut history);
+            history = older;
+            let whole = read < window.limit || window.before.is_none();
+            let total = u32::try_from(history.len()).unwrap_or(u32::MAX);
+            // Each read is as long as all before it together.
+            window.limit = total.min(context::HISTORY_LIMIT.saturating_sub(total));
+            if whole || tokens > budget || window.limit == 0 {
+                return Ok(history);
+            }
+        }
     }
 
     /// Asks the model once and passes its answer on as it comes.
@@ -394,16 +405,17 @@ async fn read_step(
         match delta.ok_or_else(broke_off)?? {
             ModelDelta::Text(text) => {
                 let text = without_nul(text);
+                draft.written += text.len();
                 if step.text.is_empty() && !draft.text.is_empty() {
                     push_text(writer, draft, "\n\n".to_owned());
                 }
                 step.text.push_str(&text);
                 push_text(writer, draft, text);
-                if draft.text.len() > MAX_ANSWER {
-                    return Ok((Step::default(), FinishReason::Length));
-                }
             }
-            ModelDelta::Reasoning(text) => writer.push(RunEventKind::Reasoning(text)),
+            ModelDelta::Reasoning(text) => {
+                draft.written += text.len();
+                writer.push(RunEventKind::Reasoning(text));
+            }
             ModelDelta::ToolCallStarted { id, name, .. } => {
                 if step.calls.len() == MAX_CALLS {
                     return Err(End::failed(
@@ -411,6 +423,7 @@ async fn read_step(
                         "The model asked for too many tools at once",
                     ));
                 }
+                draft.written += id.len() + name.len();
                 step.calls.push(ToolCall {
                     id,
                     name,
@@ -418,17 +431,19 @@ async fn read_step(
                 });
             }
             ModelDelta::ToolCallArguments { index, fragment } => {
-                if let Some(call) = step.calls.get_mut(index)
-                    && call.arguments.len() + fragment.len() <= MAX_ANSWER
-                {
+                if let Some(call) = step.calls.get_mut(index) {
+                    draft.written += fragment.len();
                     call.arguments.push_str(&fragment);
                 }
             }
             ModelDelta::Usage(usage) => draft.usage = before.plus(usage),
             ModelDelta::Finish(reason) => {
-                make_ids_unique(&mut step.calls);
+                make_ids_unique(&mut step.calls, &mut draft.call_ids);
                 return Ok((step, reason));
             }
+        }
+        if draft.written > MAX_ANSWER {
+            return Ok((Step::default(), FinishReason::Length));
         }
     }
 }
@@ -438,13 +453,14 @@ fn push_text(writer: &mut JournalWriter, draft: &mut Draft, text: String) {
     writer.push(RunEventKind::Text(text));
 }
 
-/// Some providers number the calls of every answer anew, or name none: within a step names must differ.
-fn make_ids_unique(calls: &mut [ToolCall]) {
-    let mut seen = HashSet::new();
-    for (index, call) in calls.iter_mut().enumerate() {
-        if call.id.is_empty() || !seen.insert(call.id.clone()) {
-            call.id = format!("call_{index}_{}", call.name);
-            seen.insert(call.id.clone());
+/// Some providers number the calls of every answer anew, or name none: within a run names must differ.
+fn make_ids_unique(calls: &mut [ToolCall], taken: &mut HashSet<String>) {
+    for call in calls {
+        let mut number = taken.len();
+        while call.id.is_empty() || taken.contains(&call.id) {
+            call.id = format!("call_{number}");
+            number += 1;
         }
+        taken.insert(call.id.clone());
     }
 }

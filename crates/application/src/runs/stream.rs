@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::log::RunLog;
 use crate::ports::{RepositoryError, RunJournal};
 
-/// Events read at once.
-const BATCH: usize = 256;
+/// Events read at once. Few: a reader that does not read holds some batches of them, and there may be a thousand such.
+const BATCH: usize = 32;
 /// How often a run that another process works on is looked at.
 const POLL: Duration = Duration::from_millis(250);
 

@@ -1,12 +1,13 @@
 //! Writes a run's events: journal first, then the watchers.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use majordomo_domain::{RunEvent, RunEventKind};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::log::RunLog;
 use crate::ports::{Answer, Clock, Durability, RepositoryError, RunJournal};
@@ -44,6 +45,9 @@ pub(crate) struct JournalWriter {
     next_seq: u64,
     pending: Vec<RunEvent>,
     since: Option<Instant>,
+    /// Ends when the oldest of `pending` has waited long enough. Kept from one piece of an answer to the next: arming a
+    /// timer wakes a thread.
+    linger: Option<Pin<Box<Sleep>>>,
     in_flight: Option<BoxFuture<'static, Written>>,
     /// Whether a write failed of which the first events of `pending` may have been stored all the same.
     in_doubt: bool,
@@ -65,6 +69,7 @@ impl JournalWriter {
             next_seq: last_seq + 1,
             pending: Vec::new(),
             since: None,
+            linger: None,
             in_flight: None,
             in_doubt: false,
             shown: false,
@@ -105,7 +110,8 @@ impl JournalWriter {
                 && !self.log.is_watched()
                 && !self.is_full()
             {
-                sleep_until(since + LINGER).await;
+                let arm = || Box::pin(sleep_until(since + LINGER));
+                self.linger.get_or_insert_with(arm).as_mut().await;
             }
             self.begin(Act::Append(Durability::Written));
         }
@@ -196,6 +202,7 @@ impl JournalWriter {
     fn begin(&mut self, act: Act) {
         let events = std::mem::take(&mut self.pending);
         self.since = None;
+        self.linger = None;
         let journal = self.journal.clone();
         let run = self.log.run().id.clone();
         let write = async move {

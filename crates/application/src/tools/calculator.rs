@@ -261,4 +261,11 @@ mod tests {
             assert!(evaluate(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*", sum in "[-+*/%^(). 0-9episqrt]{0,80}") {
+            let _ = (evaluate(&text), evaluate(&sum));
+        }
+    }
 }
