@@ -1,72 +1,17 @@
 //! Whose request it is, seen through reverse proxies that are trusted.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::str::FromStr;
 
 use actix_web::http::header::{HeaderMap, X_FORWARDED_FOR, X_FORWARDED_PROTO};
-use thiserror::Error;
-
-/// A range of addresses: `10.0.0.0/8`, or one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IpNetwork {
-    address: IpAddr,
-    prefix: u8,
-}
-
-/// Neither an address nor a range in CIDR notation.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is neither an IP address nor a range such as 10.0.0.0/8")]
-pub struct InvalidNetwork(String);
-
-impl FromStr for IpNetwork {
-    type Err = InvalidNetwork;
-
-    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
-        let invalid = || InvalidNetwork(text.to_owned());
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.trim().parse().map_err(|_| invalid())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(width), |prefix| {
-            prefix.trim().parse().map_err(|_| invalid())
-        })?;
-        if prefix > width {
-            return Err(invalid());
-        }
-        Ok(Self { address, prefix })
-    }
-}
-
-impl IpNetwork {
-    /// Whether `address` is in the range. IPv4 addresses written as IPv6 count as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX
-                    .checked_shl(32 - u32::from(self.prefix))
-                    .unwrap_or(0);
-                network.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(self.prefix))
-                    .unwrap_or(0);
-                network.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
-}
+use ipnet::IpNet;
 
 /// The reverse proxies whose word about their clients is believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNetwork>);
+pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
     /// These and no others.
-    pub fn new(networks: Vec<IpNetwork>) -> Self {
+    pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
@@ -75,9 +20,10 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Whether `address` is a trusted proxy.
+    /// Whether `address` is a trusted proxy. An IPv4 address written as IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     /// The client's address: the peer's, or, when the peer is trusted, the rightmost entry of `X-Forwarded-For` that

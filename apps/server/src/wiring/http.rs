@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use majordomo_infrastructure_system::SystemClock;
-use majordomo_presentation_http::address::{IpNetwork, TrustedProxies};
+use majordomo_presentation_http::address::TrustedProxies;
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
 use majordomo_presentation_http::origin::AllowedOrigins;
 use majordomo_presentation_http::rate_limit::{Rate, RateLimitConfig};
@@ -81,11 +81,7 @@ pub(crate) struct Listening {
 /// Puts the kernel and the dialects together.
 pub(crate) fn http(settings: &Settings, services: Services) -> Http {
     let server = &settings.server;
-    let networks: Vec<IpNetwork> = server
-        .trusted_proxies
-        .iter()
-        .filter_map(|network| network.to_string().parse().ok())
-        .collect();
+    let networks = server.trusted_proxies.iter().map(|network| network.get());
     let bypass = LocalBypass::new(LocalBypassConfig {
         enabled: settings.security.localhost_auth_bypass,
         listeners: &server.listen,
@@ -99,7 +95,7 @@ pub(crate) fn http(settings: &Settings, services: Services) -> Http {
         mounts: mounts(),
         rate_limits: rate_limits(settings),
         bypass,
-        trusted_proxies: TrustedProxies::new(networks),
+        trusted_proxies: TrustedProxies::new(networks.collect()),
         allowed_origins: AllowedOrigins::new(server.allowed_origins.clone()),
         public_https: server
             .public_url

@@ -98,8 +98,16 @@ fn environment_text_takes_the_type_of_the_setting() {
         settings.server.allowed_origins,
         ["https://a.example", "tauri://localhost"]
     );
-    assert!(settings.server.trusted_proxies[0].contains("10.9.9.9".parse().unwrap()));
-    assert!(settings.server.trusted_proxies[1].contains("::1".parse().unwrap()));
+    assert!(
+        settings.server.trusted_proxies[0]
+            .get()
+            .contains(&"10.9.9.9".parse::<std::net::IpAddr>().unwrap())
+    );
+    assert!(
+        settings.server.trusted_proxies[1]
+            .get()
+            .contains(&"::1".parse::<std::net::IpAddr>().unwrap())
+    );
     assert_eq!(settings.server.environment, Environment::Production);
     assert_eq!(settings.agent.temperature, Some(0.5));
     assert!(!settings.agent.loop_breaker);
