@@ -10,22 +10,20 @@
 mod action;
 mod connection;
 mod frame;
-mod guard;
+mod incoming;
+mod outgoing;
 mod perform;
 mod render;
 mod watch;
-mod writer;
 
-use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::error::PayloadError;
+use actix_http::ws::handshake;
+use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::web::{self, Data, Payload, Query, ServiceConfig};
-use actix_web::{FromRequest as _, HttpRequest, HttpResponse, dev};
-use bytes::Bytes;
-use futures_util::Stream;
+use actix_web::{HttpRequest, HttpResponse};
 use majordomo_domain::{RunId, Scope};
 use majordomo_presentation_http::auth::presented;
 use majordomo_presentation_http::run_events::RunPosition;
@@ -37,14 +35,9 @@ use serde::Deserialize;
 
 use action::Action;
 use connection::Connection;
-use guard::FrameGuard;
+use incoming::Incoming;
+use outgoing::pipe;
 use perform::Context;
-
-/// The body of a request, as the framework takes one that was wrapped.
-type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
-
-/// Longest message a client may send, in bytes: room for pictures.
-const MAX_MESSAGE: usize = 10 * 1024 * 1024;
 
 /// How the server finds out that a client is gone. Another than the usual one is given as `app_data(Data::new(..))`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,16 +125,15 @@ async fn open_socket(
         Some(session) => (session, true),
         None => (services.chat.reserve_session(&caller)?, false),
     };
-    let protocols: Vec<&str> = credential_protocol(request.headers()).into_iter().collect();
-    let guarded = FrameGuard::new(body.into_inner(), MAX_MESSAGE);
-    let mut guarded = dev::Payload::Stream {
-        payload: Box::pin(guarded) as BoxedPayloadStream,
-    };
-    let body = Payload::from_request(&request, &mut guarded)
-        .await
+    let mut response =
+        handshake(request.head()).map_err(|_| bad_request("Expected a WebSocket handshake"))?;
+    if let Some(protocol) = credential_protocol(request.headers()) {
+        response.insert_header((SEC_WEBSOCKET_PROTOCOL, protocol));
+    }
+    let (writer, outgoing) = pipe();
+    let response = response
+        .message_body(outgoing.boxed())
         .map_err(|_| ApiError::of(ErrorClass::Internal))?;
-    let (response, sink, messages) = actix_ws::handle_with_protocols(&request, body, &protocols)
-        .map_err(|_| bad_request("Expected a WebSocket handshake"))?;
     let timing = request
         .app_data::<Data<SocketTiming>>()
         .map_or_else(SocketTiming::default, |timing| ***timing);
@@ -151,17 +143,14 @@ async fn open_socket(
         kernel,
         services,
     };
-    let messages = messages
-        .max_frame_size(MAX_MESSAGE)
-        .aggregate_continuations()
-        .max_continuation_size(MAX_MESSAGE);
     let opening = Action::Open {
         history: resumes,
         position,
     };
-    let connection = Connection::new(context, sink, messages, session, timing);
-    actix_web::rt::spawn(connection.run(opening));
-    Ok(response)
+    let incoming = Incoming::new(body.into_inner());
+    let mut connection = Connection::new(context, writer, incoming, session, timing, opening);
+    actix_web::rt::spawn(async move { connection.run().await });
+    Ok(response.into())
 }
 
 /// The subprotocol that carries the client's credential. It is named in the answer, as browsers demand of one of those

@@ -2,7 +2,7 @@
 //!
 //! It waits for whatever comes first: room in the socket, the end of an action, frames of the runs it shows, the client's
 //! next word, the time to ping, the server's end. Actions are carried out one after the other. Runs are read only when
-//! everything before has been handed to the socket, and the client only when it takes what it is told.
+//! there is room for their frames, and the client only when it takes what it is told.
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -10,19 +10,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{
-    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session,
-};
+use actix_http::ws::{CloseCode, CloseReason};
 use majordomo_domain::SessionId;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::SocketTiming;
 use super::action::Action;
 use super::frame::Frame;
+use super::incoming::{Fault, Heard, Incoming};
+use super::outgoing::{Progress, Writer};
 use super::perform::{Context, Effect, perform};
 use super::render::Style;
 use super::watch::Watches;
-use super::writer::Writer;
 
 /// How long a connection that ends waits for the client to take the last frames, and for runs to end.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -34,7 +33,7 @@ type Performing = Pin<Box<dyn Future<Output = Effect>>>;
 pub(super) struct Connection {
     context: Rc<Context>,
     writer: Writer,
-    incoming: AggregatedMessageStream,
+    incoming: Incoming,
     watches: Watches,
     performing: Option<Performing>,
     /// The session in which messages that name none are said.
@@ -48,14 +47,12 @@ pub(super) struct Connection {
 
 /// What a connection waits for.
 enum Event {
-    /// Everything has been handed to the socket; `true` when it was more than pings.
-    Sent(bool),
+    Progress(Progress),
     Done(Effect),
-    Heard(Option<Result<AggregatedMessage, ProtocolError>>),
+    Heard(Option<Result<Heard, Fault>>),
     Frames(Vec<String>),
     Tick,
     ShuttingDown,
-    Gone,
 }
 
 /// How a connection ends.
@@ -68,24 +65,19 @@ enum Ending {
     ShuttingDown,
 }
 
-fn reason(code: CloseCode, words: &str) -> CloseReason {
-    CloseReason {
-        code,
-        description: Some(words.to_owned()),
-    }
-}
-
 impl Connection {
+    /// A connection that greets the client and begins with `opening`.
     pub(super) fn new(
         context: Context,
-        sink: Session,
-        incoming: AggregatedMessageStream,
+        writer: Writer,
+        incoming: Incoming,
         session: SessionId,
         timing: SocketTiming,
+        opening: Action,
     ) -> Self {
-        Self {
+        let mut connection = Self {
             context: Rc::new(context),
-            writer: Writer::new(sink),
+            writer,
             incoming,
             watches: Watches::default(),
             performing: None,
@@ -93,14 +85,14 @@ impl Connection {
             style: None,
             timing,
             heard: Instant::now(),
-        }
+        };
+        connection.say(&Frame::connection_info(&connection.session));
+        connection.begin(opening);
+        connection
     }
 
     /// Serves the connection to its end. What it started goes on without it.
-    pub(super) async fn run(mut self, opening: Action) {
-        let hello = Frame::connection_info(&self.session);
-        self.writer.text(hello.text());
-        self.begin(opening);
+    pub(super) async fn run(&mut self) {
         match self.serve().await {
             Ending::Dropped => return,
             Ending::Closed(reason) => self.writer.close(reason),
@@ -109,11 +101,11 @@ impl Connection {
                 if timeout(FAREWELL, self.show_the_rest()).await.is_err() {
                     tracing::debug!("a client did not take the end of a run");
                 }
-                let reason = reason(CloseCode::Away, "The server is shutting down");
-                self.writer.close(Some(reason));
+                let reason = (CloseCode::Away, "The server is shutting down");
+                self.writer.close(Some(reason.into()));
             }
         }
-        if timeout(FAREWELL, self.writer.flush()).await.is_err() {
+        if timeout(FAREWELL, self.writer.drained()).await.is_err() {
             tracing::debug!("a client did not take the last frames");
         }
     }
@@ -124,18 +116,19 @@ impl Connection {
         let mut tick = pin!(sleep(self.timing.ping_interval));
         loop {
             let attentive = self.performing.is_none() && !self.writer.is_full();
-            let idle = self.writer.is_empty();
+            let has_room = self.writer.has_room();
             let event = tokio::select! {
                 biased;
                 () = &mut shutting_down => Event::ShuttingDown,
                 () = &mut tick => Event::Tick,
-                sent = self.writer.flush(), if !idle => sent.map_or(Event::Gone, Event::Sent),
+                progress = self.writer.progress() => Event::Progress(progress),
                 effect = performed(&mut self.performing) => Event::Done(effect),
-                message = self.incoming.recv(), if attentive => Event::Heard(message),
-                frames = self.watches.frames(), if idle => Event::Frames(frames),
+                message = self.incoming.next(), if attentive => Event::Heard(message),
+                frames = self.watches.frames(), if has_room => Event::Frames(frames),
             };
             let ending = match event {
-                Event::Sent(spoke) => {
+                Event::Progress(Progress::Gone) => Some(Ending::Dropped),
+                Event::Progress(Progress::Taken(spoke)) => {
                     if spoke {
                         self.heard = Instant::now();
                     }
@@ -148,7 +141,7 @@ impl Connection {
                 Event::Heard(message) => self.listen(message),
                 Event::Frames(frames) => {
                     for frame in frames {
-                        self.writer.text(frame);
+                        self.writer.run(&frame);
                     }
                     None
                 }
@@ -158,7 +151,6 @@ impl Connection {
                     self.check_pulse()
                 }
                 Event::ShuttingDown => Some(Ending::ShuttingDown),
-                Event::Gone => Some(Ending::Dropped),
             };
             if let Some(ending) = ending {
                 return ending;
@@ -168,9 +160,9 @@ impl Connection {
 
     /// Shows the runs that have begun to their end.
     async fn show_the_rest(&mut self) {
-        while self.writer.flush().await.is_ok() && self.watches.any_begun() {
+        while self.writer.drained().await && self.watches.any_begun() {
             for frame in self.watches.frames().await {
-                self.writer.text(frame);
+                self.writer.run(&frame);
             }
         }
     }
@@ -183,27 +175,25 @@ impl Connection {
         None
     }
 
-    fn listen(
-        &mut self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-    ) -> Option<Ending> {
+    fn listen(&mut self, message: Option<Result<Heard, Fault>>) -> Option<Ending> {
         self.heard = Instant::now();
         match message {
             None => return Some(Ending::Dropped),
-            Some(Err(error)) => return Some(Ending::Closed(Some(fault(&error)))),
-            Some(Ok(AggregatedMessage::Close(reason))) => return Some(Ending::Closed(reason)),
-            Some(Ok(AggregatedMessage::Ping(payload))) => self.writer.pong(payload),
-            Some(Ok(AggregatedMessage::Pong(_))) => {}
-            Some(Ok(AggregatedMessage::Binary(_))) => {
-                let words = "Expected text: frames are JSON";
-                self.writer.text(Frame::error(words).text());
-            }
-            Some(Ok(AggregatedMessage::Text(text))) => match Action::parse(&text) {
+            Some(Err(fault)) => return Some(Ending::Closed(Some(fault.into()))),
+            Some(Ok(Heard::Close(reason))) => return Some(Ending::Closed(reason)),
+            Some(Ok(Heard::Ping(payload))) => self.writer.pong(&payload),
+            Some(Ok(Heard::Pong)) => {}
+            Some(Ok(Heard::Binary)) => self.say(&Frame::error("Expected text: frames are JSON")),
+            Some(Ok(Heard::Text(text))) => match Action::parse(&text) {
                 Ok(action) => self.begin(action),
                 Err(error) => return self.apply(Effect::from(&error)),
             },
         }
         None
+    }
+
+    fn say(&mut self, frame: &Frame) {
+        self.writer.text(&frame.text());
     }
 
     fn begin(&mut self, action: Action) {
@@ -224,7 +214,7 @@ impl Connection {
             self.watches.keep_only(&self.session);
         }
         for frame in effect.frames {
-            self.writer.text(frame.text());
+            self.say(&frame);
         }
         for follow in effect.follow {
             let style = self.style.or(follow.style).unwrap_or_default();
@@ -234,14 +224,14 @@ impl Connection {
                 .follow(core, follow.events, follow.after, style)
             {
                 let words = "Too many runs are shown on this connection";
-                self.writer.text(Frame::error(words).text());
+                self.say(&Frame::error(words));
             }
         }
         if effect
             .idle
             .is_some_and(|session| !self.watches.has(&session))
         {
-            self.writer.text(Frame::StreamEnd {}.text());
+            self.say(&Frame::StreamEnd {});
         }
         effect.close.map(|reason| Ending::Closed(Some(reason)))
     }
@@ -252,21 +242,5 @@ async fn performed(performing: &mut Option<Performing>) -> Effect {
     match performing {
         Some(action) => action.await,
         None => pending().await,
-    }
-}
-
-/// The close reason for a client that does not keep to the WebSocket protocol, or says too much at once.
-fn fault(error: &ProtocolError) -> CloseReason {
-    match error {
-        // Of what is read, only text that is no UTF-8 fails like this.
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            reason(CloseCode::Invalid, "The text is not UTF-8")
-        }
-        // The rest of `Io` is a message in parts that is too long as a whole, or a broken connection, which takes no
-        // answer anyway.
-        ProtocolError::Overflow | ProtocolError::Io(_) => {
-            reason(CloseCode::Size, "The message is too long")
-        }
-        _ => reason(CloseCode::Protocol, "Not a WebSocket frame"),
     }
 }

@@ -9,6 +9,7 @@ use majordomo_presentation_http::rate_limit::{Rate, RateLimitConfig};
 use majordomo_presentation_pocketpaw::ws::SocketTiming;
 use majordomo_testkit::Script;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::site::Site;
@@ -99,12 +100,38 @@ async fn pages_of_elsewhere_may_not_open_a_socket() {
 }
 
 #[actix_web::test]
-async fn what_is_no_handshake_is_refused_in_words() {
+async fn a_query_that_cannot_be_read_is_refused_in_words() {
     let site = Site::playing([]).await;
     let refusal = site.refusal("/ws?resume_session=a/b", &[]).await;
     assert_eq!(refusal.0, 422);
     let refusal = site.refusal("/ws?resume_run=r&after=x", &[]).await;
     assert_eq!(refusal, (400, json!({ "detail": "after is not a number" })));
+}
+
+#[actix_web::test]
+async fn plain_requests_are_told_what_is_expected() {
+    let site = Site::playing([]).await;
+    for (method, status, words) in [
+        ("GET", "400", "Expected a WebSocket handshake"),
+        ("POST", "405", "Method Not Allowed"),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+        let request = format!(
+            "{method} /ws HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            site.address
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
+        assert!(
+            answer.ends_with(&json!({ "detail": words }).to_string()),
+            "{answer}"
+        );
+    }
 }
 
 #[actix_web::test]
