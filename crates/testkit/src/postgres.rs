@@ -45,6 +45,23 @@ fn binaries() -> Option<PathBuf> {
     candidates.into_iter().find(complete)
 }
 
+/// The same, with words about it on standard error where they are not installed.
+fn binaries_or_words() -> Option<PathBuf> {
+    let found = binaries();
+    if found.is_none() {
+        let words = "skipped: no PostgreSQL server binaries (initdb, pg_ctl, postgres) found";
+        let _ = io::Write::write_all(&mut io::stderr(), format!("{words}\n").as_bytes());
+    }
+    found
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|me| {
+        use std::os::unix::fs::MetadataExt;
+        me.uid() == 0
+    })
+}
+
 /// Names this run and the process whose end is the end of the run: nextest starts a process for each test.
 fn run() -> (String, u32) {
     match std::env::vars_os().find(|(name, _)| name == "NEXTEST_RUN_ID") {
@@ -60,11 +77,7 @@ impl PostgresCluster {
     /// # Panics
     /// When the installed server does not start.
     pub fn shared() -> Option<Self> {
-        let Some(binaries) = binaries() else {
-            let words = "skipped: no PostgreSQL server binaries (initdb, pg_ctl, postgres) found";
-            let _ = io::Write::write_all(&mut io::stderr(), format!("{words}\n").as_bytes());
-            return None;
-        };
+        let binaries = binaries_or_words()?;
         let (run, watched) = run();
         // Short: the path of a socket must fit into 107 bytes.
         let folder = PathBuf::from(format!("/tmp/majordomo-pg-{run}"));
@@ -77,31 +90,44 @@ impl PostgresCluster {
         Some(cluster)
     }
 
+    /// A cluster of the calling process alone, which may do with it what others would not like. `None` as for
+    /// [`shared`](Self::shared).
+    ///
+    /// # Panics
+    /// When the installed server does not start.
+    pub fn own() -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let binaries = binaries_or_words()?;
+        let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let folder = PathBuf::from(format!("/tmp/majordomo-pg-own-{process}-{number}"));
+        let cluster = Self { folder };
+        cluster.start(&binaries, process);
+        Some(cluster)
+    }
+
+    /// Restarts the server without waiting for its clients.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub fn restart(&self) {
+        let binaries = binaries().unwrap();
+        self.run(
+            &binaries,
+            "pg_ctl",
+            &["stop", "--pgdata=data", "-w", "-m", "fast"],
+        );
+        self.start_server(&binaries);
+    }
+
     fn start(&self, binaries: &Path, watched: u32) {
         fs::create_dir_all(&self.folder).unwrap();
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).unwrap();
-        let is_root = fs::metadata("/proc/self").is_ok_and(|me| {
-            use std::os::unix::fs::MetadataExt;
-            me.uid() == 0
-        });
-        if is_root {
+        if is_root() {
             chown(&self.folder, Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        self.watch(binaries, watched, is_root);
-        let run = |program: &str, arguments: &[&str]| {
-            let mut command = Command::new(binaries.join(program));
-            command.args(arguments).current_dir(&self.folder);
-            command.stdin(Stdio::null());
-            if is_root {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-            let log = File::create(self.folder.join(format!("{program}.log"))).unwrap();
-            command.stdout(log.try_clone().unwrap()).stderr(log);
-            let status = command.status().unwrap();
-            let words = fs::read_to_string(self.folder.join(format!("{program}.log")));
-            assert!(status.success(), "{program} failed: {words:?}");
-        };
-        run(
+        self.watch(binaries, watched);
+        self.run(
+            binaries,
             "initdb",
             &[
                 "--pgdata=data",
@@ -112,12 +138,18 @@ impl PostgresCluster {
                 "--locale=C.UTF-8",
             ],
         );
+        self.start_server(binaries);
+        File::create(self.folder.join("ready")).unwrap();
+    }
+
+    fn start_server(&self, binaries: &Path) {
         let socket = self.folder.display();
         let settings = format!(
             "-c listen_addresses='' -c unix_socket_directories={socket} -c fsync=off \
              -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
         );
-        run(
+        self.run(
+            binaries,
             "pg_ctl",
             &[
                 "start",
@@ -129,11 +161,25 @@ impl PostgresCluster {
                 &settings,
             ],
         );
-        File::create(self.folder.join("ready")).unwrap();
+    }
+
+    /// Runs a program of the server to its end; it must succeed.
+    fn run(&self, binaries: &Path, program: &str, arguments: &[&str]) {
+        let mut command = Command::new(binaries.join(program));
+        command.args(arguments).current_dir(&self.folder);
+        command.stdin(Stdio::null());
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let log = File::create(self.folder.join(format!("{program}.log"))).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let status = command.status().unwrap();
+        let words = fs::read_to_string(self.folder.join(format!("{program}.log")));
+        assert!(status.success(), "{program} failed: {words:?}");
     }
 
     /// Starts the process that waits for the end of `watched` and then stops the cluster.
-    fn watch(&self, binaries: &Path, watched: u32, is_root: bool) {
+    fn watch(&self, binaries: &Path, watched: u32) {
         let folder = self.folder.display();
         let pg_ctl = binaries.join("pg_ctl");
         let pg_ctl = pg_ctl.display();
@@ -143,7 +189,7 @@ impl PostgresCluster {
         );
         let mut watcher = Command::new("sh");
         watcher.args(["-c", &script, "watcher"]);
-        if is_root {
+        if is_root() {
             let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
             watcher.args(["setpriv", &user, &group, "--clear-groups"]);
         }
