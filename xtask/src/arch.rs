@@ -107,11 +107,9 @@ const RULES: &[Rule] = &[
     Rule {
         packages: "majordomo-tests",
         edges: &[
-            "majordomo-server",
-            "majordomo-settings",
-            TESTKIT,
             "majordomo-application",
-            "majordomo-domain",
+            "majordomo-infrastructure-*",
+            TESTKIT,
         ],
         banned: &[],
     },
