@@ -315,3 +315,25 @@ async fn a_stop_before_the_beginning_leaves_a_whole_journal() {
     assert!(matches!(events[0].kind, RunEventKind::Started));
     assert_eq!(outcome(&events).status, RunStatus::Stopped);
 }
+
+#[tokio::test]
+async fn a_deletion_waits_for_the_message_that_is_being_stored_and_takes_it_along() {
+    let Shaky { world, journal } = shaky([Script::new().hang()], config());
+    journal.set_stalled(true);
+    let alice = alice();
+    let delete = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        world.sessions.delete(&alice, &session("s")).await
+    };
+    let go_on = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        journal.set_stalled(false);
+    };
+    let send = world.chat.send(&alice, say("s", "a"));
+    let (sent, deleted, ()) = tokio::join!(send, delete, go_on);
+    deleted.unwrap();
+    let events = drain(sent.unwrap().into_events()).await;
+    assert_eq!(outcome(&events).status, RunStatus::Stopped);
+    world.idle().await;
+    assert!(world.stored().await.is_empty() && world.unfinished().await.is_empty());
+}
