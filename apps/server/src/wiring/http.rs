@@ -29,6 +29,10 @@ use crate::startup::StartError;
 /// Connections that wait to be accepted, per address.
 const BACKLOG: u32 = 1024;
 
+/// Bytes of a connection that wait in the system to be sent, beyond those on their way.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
+
 /// The OpenAPI document of a dialect.
 pub(crate) fn document(dialect: &str) -> Option<Value> {
     match dialect {
@@ -129,6 +133,17 @@ fn rate_limits(settings: &Settings) -> RateLimitConfig {
     }
 }
 
+/// Lets the system hold little of what a connection is to send: it would keep megabytes for each client that does not
+/// read its stream. Where that cannot be set it only costs memory, so failures are passed over.
+fn hold_little(connection: &dyn std::any::Any) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = connection;
+}
+
 impl Http {
     /// Listens, and serves until told to stop. The receiver gets the failure of a server that breaks.
     pub(crate) fn run(self) -> Result<(Listening, oneshot::Receiver<io::Result<()>>), StartError> {
@@ -154,7 +169,8 @@ impl Http {
             .backlog(BACKLOG)
             .disable_signals()
             // Small pieces of a stream must not wait for the acknowledgement of the one before.
-            .tcp_nodelay(true);
+            .tcp_nodelay(true)
+            .on_connect(|connection, _| hold_little(connection));
         if let Some(workers) = workers {
             server = server.workers(workers);
         }
