@@ -28,9 +28,11 @@ impl RandomIds {
     }
 }
 
+/// What is stored under these identifiers is looked up by index. Ordered ones share the index's last page, where random
+/// ones would make every stored message write pages of its own.
 impl IdGenerator for RandomIds {
     fn session_id(&self) -> SessionId {
-        id(&Uuid::new_v4().to_string())
+        id(&Uuid::now_v7().to_string())
     }
 
     fn short_session_id(&self) -> SessionId {

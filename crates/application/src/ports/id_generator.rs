@@ -4,7 +4,7 @@ use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId};
 
 /// Makes identifiers and secrets.
 pub trait IdGenerator: Send + Sync {
-    /// A session id: a `UUIDv4`.
+    /// A session id: a time-ordered `UUIDv7`.
     fn session_id(&self) -> SessionId;
     /// A short session id: 12 hexadecimal digits, as PocketPaw's REST clients see them.
     fn short_session_id(&self) -> SessionId;

@@ -15,7 +15,7 @@ fn identifiers_have_their_documented_forms() {
     let ids = RandomIds::new().unwrap();
     let version = |text: &str| Uuid::parse_str(text).unwrap().get_version_num();
     for _ in 0..200 {
-        assert_eq!(version(ids.session_id().as_str()), 4);
+        assert_eq!(version(ids.session_id().as_str()), 7);
         assert_eq!(version(ids.message_id().as_str()), 7);
         assert_eq!(version(ids.run_id().as_str()), 7);
         assert!(is_hex(ids.short_session_id().as_str(), 12));
