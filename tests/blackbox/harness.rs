@@ -1,0 +1,35 @@
+//! What the tests share: the program under test and the world around it.
+
+mod answer;
+mod binary;
+mod events;
+mod model;
+mod server;
+mod socket;
+mod waiting;
+
+pub(crate) use answer::Answer;
+pub(crate) use binary::{Finished, binary, run, workspace};
+pub(crate) use events::{Broken, Event, EventStream, parse_events};
+pub(crate) use model::{ModelServer, counted};
+pub(crate) use server::{Options, Refused, Server};
+pub(crate) use socket::Socket;
+pub(crate) use waiting::{PATIENCE, eventually, within};
+
+use std::io::Write as _;
+
+/// Says on standard error that a test does not run, and why.
+pub(crate) fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// A client that trusts nobody and goes through no proxy.
+pub(crate) fn http_client() -> reqwest::Client {
+    // The client is built with TLS whether or not a test speaks it; a second installation is refused, and means nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(std::time::Duration::from_mins(1))
+        .build()
+        .unwrap()
+}

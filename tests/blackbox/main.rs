@@ -1,0 +1,35 @@
+//! Black-box tests: the real program on a free port, spoken to as its clients do.
+//!
+//! `harness` starts servers, a scripted model and everything else from outside; each other module holds the tests of one
+//! door or one promise. The environment variable `MAJORDOMO_TEST_BINARY` names a program to test instead of the one that
+//! cargo builds.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what is not as expected fails the test; clippy does not count helpers of integration tests as tests"
+)]
+
+mod harness;
+
+mod cli;
+mod credentials;
+mod cross_door;
+mod disk;
+mod documents;
+mod hostile_input;
+mod kill;
+mod openai;
+mod pisovereign;
+mod pixcode;
+mod pocketpaw;
+mod postgres;
+mod proxies;
+mod rate_limits;
+mod resume;
+mod sdk;
+mod slow_readers;
+mod startup;
+mod upstream;
+mod websocket;
