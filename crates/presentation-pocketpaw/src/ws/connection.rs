@@ -10,14 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::ws::{CloseCode, CloseReason};
+use actix_ws::{AggregatedMessage, CloseCode, CloseReason};
 use majordomo_domain::SessionId;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::SocketTiming;
 use super::action::Action;
 use super::frame::Frame;
-use super::incoming::{Fault, Heard, Incoming};
+use super::incoming::{Fault, Incoming};
 use super::outgoing::{Progress, Writer};
 use super::perform::{Context, Effect, perform};
 use super::render::Style;
@@ -49,7 +49,7 @@ pub(super) struct Connection {
 enum Event {
     Progress(Progress),
     Done(Effect),
-    Heard(Option<Result<Heard, Fault>>),
+    Heard(Option<Result<AggregatedMessage, Fault>>),
     Frames(Vec<String>),
     Tick,
     ShuttingDown,
@@ -175,16 +175,18 @@ impl Connection {
         None
     }
 
-    fn listen(&mut self, message: Option<Result<Heard, Fault>>) -> Option<Ending> {
+    fn listen(&mut self, message: Option<Result<AggregatedMessage, Fault>>) -> Option<Ending> {
         self.heard = Instant::now();
         match message {
             None => return Some(Ending::Dropped),
             Some(Err(fault)) => return Some(Ending::Closed(Some(fault.into()))),
-            Some(Ok(Heard::Close(reason))) => return Some(Ending::Closed(reason)),
-            Some(Ok(Heard::Ping(payload))) => self.writer.pong(&payload),
-            Some(Ok(Heard::Pong)) => {}
-            Some(Ok(Heard::Binary)) => self.say(&Frame::error("Expected text: frames are JSON")),
-            Some(Ok(Heard::Text(text))) => match Action::parse(&text) {
+            Some(Ok(AggregatedMessage::Close(reason))) => return Some(Ending::Closed(reason)),
+            Some(Ok(AggregatedMessage::Ping(payload))) => self.writer.pong(&payload),
+            Some(Ok(AggregatedMessage::Pong(_))) => {}
+            Some(Ok(AggregatedMessage::Binary(_))) => {
+                self.say(&Frame::error("Expected text: frames are JSON"));
+            }
+            Some(Ok(AggregatedMessage::Text(text))) => match Action::parse(&text) {
                 Ok(action) => self.begin(action),
                 Err(error) => return self.apply(Effect::from(&error)),
             },

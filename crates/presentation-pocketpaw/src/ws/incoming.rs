@@ -1,22 +1,13 @@
 //! What the client sends: frames, put together to messages. Nothing is gathered that is longer than a message may be.
 
-use actix_http::ws::{CloseCode, CloseReason, OpCode, Parser, ProtocolError};
+use actix_http::ws::{OpCode, Parser};
 use actix_web::dev::Payload;
+use actix_ws::{AggregatedMessage, CloseCode, CloseReason, ProtocolError};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 
 /// Longest message a client may send, in bytes: room for pictures.
 pub(super) const MAX_MESSAGE: usize = 10 * 1024 * 1024;
-
-/// A message, whole.
-#[derive(Debug)]
-pub(super) enum Heard {
-    Text(String),
-    Binary,
-    Ping(BytesMut),
-    Pong,
-    Close(Option<CloseReason>),
-}
 
 /// What a client does that no client may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +58,7 @@ impl Incoming {
     }
 
     /// The next message; `None` when the client is gone. Nothing is lost when the returned future is dropped.
-    pub(super) async fn next(&mut self) -> Option<Result<Heard, Fault>> {
+    pub(super) async fn next(&mut self) -> Option<Result<AggregatedMessage, Fault>> {
         loop {
             match self.decode() {
                 Ok(Some(heard)) => return Some(Ok(heard)),
@@ -80,7 +71,7 @@ impl Incoming {
     }
 
     /// The first whole message in `bytes`.
-    fn decode(&mut self) -> Result<Option<Heard>, Fault> {
+    fn decode(&mut self) -> Result<Option<AggregatedMessage>, Fault> {
         loop {
             // The parser would gather a frame of any length before it looked at it.
             if declared_length(&self.bytes).is_some_and(|length| length > MAX_MESSAGE as u64) {
@@ -106,15 +97,15 @@ impl Incoming {
         last: bool,
         code: OpCode,
         payload: BytesMut,
-    ) -> Result<Option<Heard>, Fault> {
+    ) -> Result<Option<AggregatedMessage>, Fault> {
         let (text, whole) = match code {
             OpCode::Ping | OpCode::Pong | OpCode::Close if !last => return Err(Fault::NotAFrame),
-            OpCode::Ping => return Ok(Some(Heard::Ping(payload))),
-            OpCode::Pong => return Ok(Some(Heard::Pong)),
+            OpCode::Ping => return Ok(Some(AggregatedMessage::Ping(payload.freeze()))),
+            OpCode::Pong => return Ok(Some(AggregatedMessage::Pong(payload.freeze()))),
             OpCode::Close => {
-                return Ok(Some(Heard::Close(Parser::try_parse_close_payload(
-                    &payload,
-                )?)));
+                return Ok(Some(AggregatedMessage::Close(
+                    Parser::try_parse_close_payload(&payload)?,
+                )));
             }
             OpCode::Text | OpCode::Binary if self.parts.is_none() => {
                 (code == OpCode::Text, payload)
@@ -134,10 +125,10 @@ impl Incoming {
             return Ok(None);
         }
         if !text {
-            return Ok(Some(Heard::Binary));
+            return Ok(Some(AggregatedMessage::Binary(whole.freeze())));
         }
         let text = String::from_utf8(whole.into()).map_err(|_| Fault::NotText)?;
-        Ok(Some(Heard::Text(text)))
+        Ok(Some(AggregatedMessage::Text(text.into())))
     }
 }
 

@@ -10,8 +10,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use actix_http::ws::{CloseReason, OpCode, Parser};
+use actix_http::ws::{OpCode, Parser};
 use actix_web::body::{BodySize, MessageBody};
+use actix_ws::CloseReason;
 use bytes::{Bytes, BytesMut};
 
 /// Runs are read while fewer bytes wait than this.

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_http::ws::{CloseCode, CloseReason};
 use actix_web::web::Data;
+use actix_ws::{CloseCode, CloseReason};
 use majordomo_application::Caller;
 use majordomo_application::access::Presented;
 use majordomo_application::chat::{SendMessage, WhenBusy};
