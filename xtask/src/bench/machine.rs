@@ -37,6 +37,8 @@ pub(crate) fn describe(folder: &Path) -> Outcome<Machine> {
         ),
         ("kernel", kernel().unwrap_or_else(unknown)),
         ("disk", format!("{flush:.2} ms to write and flush 4 KiB")),
+        ("load", load().unwrap_or_else(unknown)),
+        ("priority", priority().unwrap_or_else(unknown)),
         (
             "rustc",
             version("rustc", &["--version"]).unwrap_or_else(unknown),
@@ -57,6 +59,22 @@ fn proc(file: &str, name: &str) -> Option<String> {
 fn kernel() -> Option<String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
     Some(format!("Linux {}", release.trim()))
+}
+
+/// How busy the machine was before the first measurement: others that work meanwhile make every number doubtful.
+fn load() -> Option<String> {
+    let averages = fs::read_to_string("/proc/loadavg").ok()?;
+    let last_minute = averages.split_whitespace().next()?;
+    Some(format!("{last_minute} in the minute before"))
+}
+
+/// The niceness of this process and so of all it starts: it moves even the shares, so that only equal ones compare.
+fn priority() -> Option<String> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    // The 19th field of the line; the first after the name is the third.
+    let niceness = after_name.split_whitespace().nth(16)?;
+    Some(format!("nice {niceness}"))
 }
 
 fn version(program: &str, arguments: &[&str]) -> Option<String> {
@@ -104,6 +122,8 @@ mod tests {
                 .find(|(found, _)| *found == name)
                 .map(|(_, value)| value)
         };
+        let priority = value("priority").and_then(|text| text.strip_prefix("nice "));
+        assert!(priority.is_some_and(|nice| nice.parse::<i8>().is_ok()));
         assert!(value("kernel").is_some_and(|kernel| kernel.starts_with("Linux ")));
         assert!(value("rustc").is_some_and(|rustc| rustc.starts_with("rustc 1.")));
     }
