@@ -111,7 +111,6 @@ impl Server {
     }
 
     async fn spawn(&mut self) -> Result<(), Refused> {
-        let begin = Instant::now();
         let config = self.folder.path().join("config.toml");
         let log = fs::File::options()
             .create(true)
@@ -128,6 +127,8 @@ impl Server {
             .envs(self.options.env.iter().cloned())
             .stdout(Stdio::null())
             .stderr(log);
+        // Making the command may have built the program; that is not its start.
+        let begin = Instant::now();
         let mut process = command.spawn().unwrap();
         let pid = process.id().unwrap();
         loop {
