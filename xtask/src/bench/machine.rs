@@ -68,7 +68,7 @@ fn load() -> Option<String> {
     Some(format!("{last_minute} in the minute before"))
 }
 
-/// The niceness of this process and so of all it starts: it moves even the shares, so that only equal ones compare.
+/// The niceness of this process and so of all it starts.
 fn priority() -> Option<String> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
