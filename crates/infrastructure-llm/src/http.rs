@@ -1,6 +1,7 @@
 //! The HTTP client of one provider: pooled connections without Nagle's algorithm, no redirects, a timeout on every wait,
 //! typed errors. Keys travel in headers marked as sensitive and never in addresses.
 
+mod clients;
 mod guarded_body;
 mod tls;
 
@@ -10,13 +11,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use majordomo_application::ports::ModelError;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Response, Url, redirect};
+use reqwest::{Method, Request, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{ProviderConfig, ProviderConfigError, ProviderKey};
 use crate::failure::Failures;
+use clients::{Clients, Recipe};
 
 pub(crate) use guarded_body::GuardedBody;
 
@@ -26,10 +28,6 @@ const MAX_WHOLE_BYTES: usize = 64 * 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Longest wait for an error body once its status is known.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections kept open for later requests.
-const MAX_IDLE_CONNECTIONS: usize = 256;
-/// Below the 60 s after which common reverse proxies close idle connections.
-const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// How a protocol carries the key.
 pub(crate) enum KeyHeader {
@@ -41,7 +39,7 @@ pub(crate) enum KeyHeader {
 
 /// The client of one provider.
 pub(crate) struct HttpClient {
-    client: Client,
+    clients: Clients,
     base_url: String,
     headers: HeaderMap,
     failures: Failures,
@@ -65,24 +63,17 @@ impl HttpClient {
                 })?;
             headers.insert(name, value);
         }
-        let mut builder = Client::builder()
-            .user_agent(concat!("majordomo/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-            .tls_backend_preconfigured(tls::client_config(config, base_url.scheme() == "https")?);
-        // A proxy of the environment (HTTPS_PROXY ...) is used, but not to reach this very machine.
-        if is_loopback(&base_url) {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|_| ProviderConfigError::Client {
+        let recipe = Recipe {
+            tls: tls::client_config(config, base_url.scheme() == "https")?,
+            connect_timeout: config.connect_timeout,
+            // A proxy of the environment (HTTPS_PROXY ...) is used, but not to reach this very machine.
+            direct: is_loopback(&base_url),
+        };
+        let clients = Clients::new(recipe).map_err(|_| ProviderConfigError::Client {
             name: config.name.clone(),
         })?;
         Ok(Self {
-            client,
+            clients,
             base_url: base_url.as_str().trim_end_matches('/').to_owned(),
             headers,
             failures: Failures::new(&config.name, config.api_key.clone()),
@@ -226,7 +217,7 @@ impl HttpClient {
         until: Instant,
         limit: Duration,
     ) -> Result<Response, ModelError> {
-        let response = timeout_at(until, self.client.execute(request))
+        let response = timeout_at(until, self.clients.get().execute(request))
             .await
             .map_err(|_| self.failures.timeout(limit))?
             .map_err(|error| self.failures.unreachable(&error))?;

@@ -39,6 +39,12 @@ pub(super) async fn answer(
     let completions = Arc::clone(&asked.services.completions);
     let caller = asked.caller.0.clone();
     let core = asked.kernel.core().clone();
+    if !stream {
+        // One question, one answer: the worker asks by itself. Each thread the answer would have to be handed to costs
+        // more than passing it on.
+        let response = completions.relay(&caller, &model, body, stream).await;
+        return Ok(pass_back(carry(&core, response.map_err(ApiError::from)?)));
+    }
     let work = async move {
         let response = completions.relay(&caller, &model, body, stream).await?;
         Ok::<_, CompletionError>(carry(&core, response))
