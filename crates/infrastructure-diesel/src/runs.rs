@@ -168,6 +168,13 @@ async fn end_run(conn: &mut Conn, answer: &Answer) -> Outcome<Option<(String, St
     Ok(None)
 }
 
+/// The run of a row; one that cannot be read must not keep the others from being taken care of.
+fn readable(row: RunRow) -> Option<Run> {
+    Run::try_from(row)
+        .inspect_err(|error| tracing::error!(%error, "an unfinished run is left as it is"))
+        .ok()
+}
+
 async fn latest_run(
     conn: &mut Conn,
     owner: &UserId,
@@ -335,9 +342,7 @@ impl RunJournal for DieselRunJournal {
                         .select(RunRow::as_select())
                         .load(conn)
                         .await?;
-                    let runs: Result<_, RepositoryError> =
-                        rows.into_iter().map(Run::try_from).collect();
-                    Ok(runs?)
+                    Ok(rows.into_iter().filter_map(readable).collect())
                 })
             })
             .await

@@ -91,5 +91,6 @@ pub trait RunJournal: Send + Sync {
         limit: u32,
     ) -> Result<Vec<RunEvent>, RepositoryError>;
     /// Every run that is not in a final state, oldest first, over all owners: for recovery at start.
+    /// A row that cannot be read is logged and left out.
     async fn unfinished(&self) -> Result<Vec<Run>, RepositoryError>;
 }

@@ -50,6 +50,26 @@ async fn what_was_stored_is_there_again() {
     assert_eq!(session.unwrap().unwrap().message_count, 1);
 }
 
+#[tokio::test]
+async fn a_damaged_unfinished_run_does_not_hide_the_others() {
+    let test = test_store();
+    let journal = test.store.journal();
+    for number in 1..=2 {
+        let turn = turn("alice", "trip", number, "hello");
+        journal.accept(turn).await.unwrap();
+    }
+    let unfinished = journal.unfinished().await.unwrap();
+    assert_eq!(unfinished.len(), 2);
+    test.store.close();
+    let damaged = unfinished[0].id.as_str();
+    let damage = format!("UPDATE runs SET kind = 'nonsense' WHERE id = '{damaged}'");
+    execute(&test.config.path, &damage);
+
+    let store = SqliteStore::open(&test.config).unwrap();
+    let left = store.journal().unfinished().await.unwrap();
+    assert_eq!(left, unfinished[1..]);
+}
+
 #[test]
 fn pending_migrations_are_named_without_making_a_file() {
     let folder = tempfile::tempdir().unwrap();
