@@ -64,7 +64,8 @@ impl StartError {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+/// An error with its causes, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::context::{CliError, Context};
 use super::output::{Output, field};
+use crate::startup::with_causes;
 
 /// What to do with the master token.
 #[derive(Subcommand)]
@@ -29,7 +30,7 @@ pub(super) async fn run(
             let token = store
                 .load()
                 .await
-                .map_err(|error| CliError::Other(describe(&error)))?;
+                .map_err(|error| CliError::Other(with_causes(&error)))?;
             token.ok_or_else(|| {
                 CliError::Other("there is no token yet: it is made at the first start".to_owned())
             })?
@@ -45,15 +46,4 @@ pub(super) async fn run(
         }
     };
     output.data(&json!({ "token": token }), |_| format!("{token}\n"))
-}
-
-/// An error with its causes.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
