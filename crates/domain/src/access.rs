@@ -112,6 +112,15 @@ impl Scopes {
         other.iter().all(|scope| self.allows(scope))
     }
 
+    /// What both sets allow. `admin` implies every other here too.
+    #[must_use]
+    pub fn intersect(self, other: Self) -> Self {
+        Scope::ALL
+            .into_iter()
+            .filter(|scope| self.allows(*scope) && other.allows(*scope))
+            .collect()
+    }
+
     /// The scopes named in the set, without those only implied.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL
@@ -145,10 +154,40 @@ pub enum CredentialKind {
     ApiKey(ApiKeyId),
     /// An API key of the configuration file.
     ConfiguredKey,
+    /// The token or cookie of a user who signed in with a password.
+    Login,
     /// Nothing: a request from this machine under the rules of the localhost bypass.
     Localhost,
     /// The command line, working on the data directory itself.
     CommandLine,
+}
+
+impl CredentialKind {
+    /// The stable name used in the audit log.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::MasterToken => "master_token",
+            Self::SessionToken => "session_token",
+            Self::ApiKey(_) => "api_key",
+            Self::ConfiguredKey => "configured_key",
+            Self::Login => "login",
+            Self::Localhost => "localhost",
+            Self::CommandLine => "command_line",
+        }
+    }
+
+    /// Which key was shown, where it is one with an id.
+    pub fn key_id(&self) -> Option<&str> {
+        match self {
+            Self::ApiKey(id) => Some(id.as_str()),
+            Self::MasterToken
+            | Self::SessionToken
+            | Self::ConfiguredKey
+            | Self::Login
+            | Self::Localhost
+            | Self::CommandLine => None,
+        }
+    }
 }
 
 /// An API key's record. The key itself is shown once and only its SHA-256 digest is stored.

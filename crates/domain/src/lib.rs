@@ -3,14 +3,19 @@
 //! Nothing here performs IO, knows JSON, or needs an async runtime. Every other crate speaks in these types.
 
 pub mod access;
+pub mod audit;
 pub mod ids;
 pub mod message;
 pub mod model;
 pub mod run;
 pub mod session;
 pub mod time;
+pub mod user;
 
 pub use access::{ApiKey, CredentialKind, Scope, Scopes};
+pub use audit::{
+    AuditChain, AuditEntry, AuditHash, AuditOutcome, AuditRecord, RequestId, RequestSource,
+};
 pub use ids::{ApiKeyId, InvalidId, MessageId, RunId, SessionId, UserId};
 pub use message::{Image, ImageSource, Message, MessageStatus, Role};
 pub use model::{ModelRef, Usage};
@@ -19,3 +24,4 @@ pub use run::{
 };
 pub use session::{Channel, Session, SessionTitle, TitleError};
 pub use time::Timestamp;
+pub use user::{InvalidUsername, User, UserRole, Username};

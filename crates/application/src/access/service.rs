@@ -3,7 +3,9 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use majordomo_domain::{ApiKey, ApiKeyId, CredentialKind, Scope, Scopes, Timestamp, UserId};
+use majordomo_domain::{
+    ApiKey, ApiKeyId, CredentialKind, Scope, Scopes, Timestamp, UserId, UserRole,
+};
 use subtle::ConstantTimeEq as _;
 
 use super::configured_keys::{ConfiguredKey, ConfiguredKeys};
@@ -252,6 +254,7 @@ impl AccessService {
                 lifetime: self.session_token_ttl,
             }),
             CredentialKind::SessionToken
+            | CredentialKind::Login
             | CredentialKind::Localhost
             | CredentialKind::CommandLine => Err(AccessError::Wrong),
         }
@@ -302,7 +305,7 @@ impl AccessService {
         caller: &Caller,
         request: CreateApiKey,
     ) -> Result<IssuedApiKey, AccessError> {
-        caller.require(Scope::Admin)?;
+        caller.require_change(Scope::Admin)?;
         let now = self.clock.now();
         let name = request.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > 100 {
@@ -359,7 +362,7 @@ impl AccessService {
 
     /// Revokes one of the caller's keys.
     pub async fn revoke_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<(), AccessError> {
-        caller.require(Scope::Admin)?;
+        caller.require_change(Scope::Admin)?;
         let revoked = self.keys.revoke(&caller.user, id, self.clock.now()).await?;
         self.cache.clear();
         if revoked {
@@ -375,6 +378,7 @@ impl AccessService {
         caller: &Caller,
         id: &ApiKeyId,
     ) -> Result<IssuedApiKey, AccessError> {
+        caller.require_change(Scope::Admin)?;
         let now = self.clock.now();
         let keys = self.list_keys(caller).await?;
         let old = keys
@@ -404,18 +408,20 @@ impl AccessService {
 
 /// A key, whatever its scopes, never learns the master token: that would outlive the key's revocation.
 fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
-    caller.require(Scope::Admin)?;
+    caller.require_change(Scope::Admin)?;
     match caller.credential {
         CredentialKind::ApiKey(_) | CredentialKind::ConfiguredKey => {
             let credential = caller.credential.clone();
             Err(ScopeDenied {
                 scope: Scope::Admin,
+                read_only: false,
                 credential,
             }
             .into())
         }
         CredentialKind::MasterToken
         | CredentialKind::SessionToken
+        | CredentialKind::Login
         | CredentialKind::Localhost
         | CredentialKind::CommandLine => Ok(()),
     }
@@ -423,20 +429,13 @@ fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
 
 /// What keys of the configuration file may do: everything but administer.
 fn configured_caller(user: UserId) -> Caller {
-    let scopes = Scope::ALL.into_iter();
-    Caller {
-        user,
-        scopes: scopes.filter(|scope| *scope != Scope::Admin).collect(),
-        credential: CredentialKind::ConfiguredKey,
-    }
+    let role = UserRole::Service;
+    Caller::new(user, role, role.scopes(), CredentialKind::ConfiguredKey)
 }
 
 fn caller_of(key: ApiKey) -> Caller {
-    Caller {
-        user: key.owner,
-        scopes: key.scopes,
-        credential: CredentialKind::ApiKey(key.id),
-    }
+    let credential = CredentialKind::ApiKey(key.id);
+    Caller::new(key.owner, UserRole::Owner, key.scopes, credential)
 }
 
 fn parse_scopes(names: &[String]) -> Result<Scopes, AccessError> {

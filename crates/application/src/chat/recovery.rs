@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use majordomo_domain::{
     CredentialKind, Message, MessageStatus, Outcome, Role, Run, RunEvent, RunEventKind, RunId,
-    RunStatus, Scope, Usage,
+    RunStatus, Scope, Usage, UserRole,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -113,11 +113,12 @@ impl ChatService {
         // What the credential allowed beyond chatting is not stored, so nothing more is assumed.
         let scopes = [Scope::Chat].into_iter().collect();
         Ok(Some(PendingTurn {
-            caller: Caller {
-                user: run.owner.clone(),
+            caller: Caller::new(
+                run.owner.clone(),
+                UserRole::Member,
                 scopes,
-                credential: CredentialKind::CommandLine,
-            },
+                CredentialKind::CommandLine,
+            ),
             message,
             session_model: session.model,
             log: RunLog::new(run.clone(), last_seq),

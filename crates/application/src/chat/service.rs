@@ -146,7 +146,7 @@ impl ChatService {
         caller: &Caller,
         request: SendMessage,
     ) -> Result<Turn, ChatError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         validate(&request)?;
         self.models.resolve(request.options.model.as_deref())?;
         let session = match &request.session {
@@ -357,7 +357,7 @@ impl ChatService {
 
     /// Stops what runs and waits in one of the caller's sessions. The partial answer is kept.
     pub fn stop(&self, caller: &Caller, session: &SessionId) -> Result<(), ChatError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         if self.stop_session(&caller.user, session) {
             Ok(())
         } else {

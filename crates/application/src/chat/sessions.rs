@@ -58,7 +58,7 @@ impl SessionService {
 
     /// An id under which a session can begin. Nothing is stored until its first message.
     pub fn reserve(&self, caller: &Caller) -> Result<SessionId, ChatError> {
-        caller.require(Scope::Sessions)?;
+        caller.require_change(Scope::Sessions)?;
         Ok(self.ids.short_session_id())
     }
 
@@ -162,14 +162,14 @@ impl SessionService {
         id: &SessionId,
         title: &str,
     ) -> Result<(), ChatError> {
-        caller.require(Scope::Sessions)?;
+        caller.require_change(Scope::Sessions)?;
         let title = SessionTitle::choose(title)?;
         found(self.sessions.rename(&caller.user, id, &title).await?)
     }
 
     /// Deletes a session with all its messages; what runs in it is stopped.
     pub async fn delete(&self, caller: &Caller, id: &SessionId) -> Result<(), ChatError> {
-        caller.require(Scope::Sessions)?;
+        caller.require_change(Scope::Sessions)?;
         let delete = self.sessions.delete(&caller.user, id);
         found(self.chat.while_stopped(&caller.user, id, delete).await?)
     }

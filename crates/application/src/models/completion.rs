@@ -101,7 +101,7 @@ impl CompletionService {
         body: bytes::Bytes,
         stream: bool,
     ) -> Result<RelayResponse, CompletionError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         let provider = self.models.provider(&model.provider);
         let relay = provider
             .and_then(|provider| provider.model.relay())
@@ -134,7 +134,7 @@ impl CompletionService {
         model: &ModelRef,
         request: ModelRequest,
     ) -> Result<ModelStream, CompletionError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         let call = self.begin(model);
         match self.models.begin(model, request).await {
             Ok(deltas) => Ok(Recorded::new(deltas, call, note_delta).boxed()),

@@ -13,7 +13,7 @@ use majordomo_application::runs::RunStream;
 use majordomo_application::tools::{Calculator, CurrentTime, SearchSessions, ToolRegistry};
 use majordomo_domain::{
     Channel, CredentialKind, ModelRef, RunEvent, RunEventKind, RunOptions, Scopes, SessionId,
-    UserId,
+    UserId, UserRole,
 };
 use majordomo_testkit::{FixedClock, InMemoryStore, Script, ScriptedModel, SequentialIds};
 
@@ -139,11 +139,12 @@ pub(crate) fn alice() -> Caller {
 }
 
 pub(crate) fn caller(name: &str) -> Caller {
-    Caller {
-        user: UserId::parse(name).unwrap(),
-        scopes: Scopes::full(),
-        credential: CredentialKind::MasterToken,
-    }
+    Caller::new(
+        UserId::parse(name).unwrap(),
+        UserRole::Owner,
+        Scopes::full(),
+        CredentialKind::MasterToken,
+    )
 }
 
 pub(crate) fn session(id: &str) -> SessionId {
