@@ -2,6 +2,7 @@
 //! crate with adapters of your own.
 
 pub mod access;
+pub mod audit;
 pub mod caller;
 pub mod chat;
 pub mod error;

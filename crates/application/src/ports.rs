@@ -1,6 +1,8 @@
 //! What the application needs from the world, as traits. Adapters live in the infrastructure crates.
 
 pub mod api_key_repository;
+pub mod audit_log;
+pub mod budget_repository;
 pub mod chat_model;
 pub mod clock;
 pub mod id_generator;
@@ -16,6 +18,8 @@ pub mod tool;
 pub use api_key_repository::ApiKeyRepository;
 pub use chat_model::{
     ChatModel, CompletionRelay, FinishReason, ModelDelta, ModelError, ModelErrorKind, ModelInfo,
+pub use audit_log::{AuditFilter, AuditLog};
+pub use budget_repository::{BudgetRepository, LimitedWindow, WindowFull};
     ModelMessage, ModelRequest, ModelStream, RelayBody, RelayResponse, ResponseFormat, ToolChoice,
     ToolSpec,
 };

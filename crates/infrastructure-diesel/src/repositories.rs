@@ -5,6 +5,7 @@
 //! databases do differently.
 
 mod api_keys;
+mod audit;
 mod cached;
 mod codec;
 mod error;
@@ -18,6 +19,7 @@ mod sessions;
 mod words;
 
 pub use api_keys::DieselApiKeyRepository;
+pub use audit::DieselAuditLog;
 pub use health::DieselStorageHealth;
 pub use runs::DieselRunJournal;
 pub use sessions::DieselSessionRepository;

@@ -73,4 +73,82 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    audit_entries (seq) {
+        seq -> BigInt,
+        created_at -> BigInt,
+        actor -> Nullable<Text>,
+        credential -> Text,
+        key_id -> Nullable<Text>,
+        action -> Text,
+        target -> Text,
+        outcome -> Text,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        occurrences -> BigInt,
+        details -> Text,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_chain (id) {
+        id -> BigInt,
+        base_seq -> BigInt,
+        base_hash -> Binary,
+        last_seq -> BigInt,
+        last_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    self_audit_reports (date) {
+        date -> Text,
+        created_at -> BigInt,
+        checks -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(sessions, messages, runs, run_events);
+
+diesel::table! {
+    usage_records (row_id) {
+        row_id -> BigInt,
+        owner -> Text,
+        key_id -> Nullable<Text>,
+        session_id -> Nullable<Text>,
+        run_id -> Nullable<Text>,
+        provider -> Text,
+        model -> Text,
+        input_tokens -> BigInt,
+        output_tokens -> BigInt,
+        cached_input_tokens -> BigInt,
+        estimated -> Bool,
+        cost -> BigInt,
+        price_version -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    budgets (subject, period) {
+        subject -> Text,
+        period -> Text,
+        max_cost -> Nullable<BigInt>,
+        max_tokens -> Nullable<BigInt>,
+        set_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    budget_windows (subject, period, starts_at) {
+        subject -> Text,
+        period -> Text,
+        starts_at -> BigInt,
+        spent_cost -> BigInt,
+        spent_tokens -> BigInt,
+        reserved_cost -> BigInt,
+        reserved_tokens -> BigInt,
+        open_calls -> BigInt,
+    }
+}

@@ -10,6 +10,7 @@ mod store;
 mod tls;
 
 pub use repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
+    DieselStorageHealth,
 };
 pub use store::{PostgresConfig, PostgresStore, StoreError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, RunJournal, SessionRepository, StorageHealth,
 };
 use thiserror::Error;
 
@@ -13,7 +13,8 @@ use crate::connect::Connector;
 use crate::database::Database;
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
+    DieselStorageHealth,
 };
 
 /// Where the database is and how it is used.
@@ -131,6 +132,11 @@ impl PostgresStore {
     /// API keys.
     pub fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
         Arc::new(DieselApiKeyRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Arc<dyn AuditLog> {
+        Arc::new(DieselAuditLog::new(Arc::clone(&self.database)))
     }
 
     /// Whether the database answers.

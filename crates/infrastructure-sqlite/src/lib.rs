@@ -16,6 +16,7 @@ mod store;
 mod writer;
 
 pub use repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
+    DieselStorageHealth,
 };
 pub use store::{SqliteConfig, SqliteStore, StoreError};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, RunJournal, SessionRepository, StorageHealth,
 };
 use thiserror::Error;
 
@@ -12,7 +12,8 @@ use crate::database::{self, Database, Role};
 use crate::lock::{FileLock, LockError, private_file};
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
+    DieselStorageHealth,
 };
 
 /// Where the database is and how it is read.
@@ -178,6 +179,11 @@ impl SqliteStore {
     /// API keys.
     pub fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
         Arc::new(DieselApiKeyRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Arc<dyn AuditLog> {
+        Arc::new(DieselAuditLog::new(Arc::clone(&self.database)))
     }
 
     /// Whether the database answers.

@@ -1,6 +1,7 @@
 //! All storage ports over one state in memory. Correct rather than fast: it is what the databases are compared with.
 
 mod api_keys;
+mod audit;
 mod journal;
 mod search;
 mod sessions;
@@ -24,6 +25,7 @@ struct State {
     conversations: BTreeMap<(UserId, SessionId), Conversation>,
     journals: BTreeMap<RunId, Journal>,
     keys: BTreeMap<Digest, ApiKey>,
+    audit: audit::Log,
 }
 
 /// A session and what was said in it.

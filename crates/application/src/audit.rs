@@ -1,0 +1,3 @@
+//! The audit log: what happened that matters to security, in a chain of hashes.
+
+pub mod chain;
