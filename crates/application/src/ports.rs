@@ -2,7 +2,6 @@
 
 pub mod api_key_repository;
 pub mod audit_log;
-pub mod budget_repository;
 pub mod chat_model;
 pub mod clock;
 pub mod id_generator;
@@ -16,10 +15,9 @@ pub mod storage_health;
 pub mod tool;
 
 pub use api_key_repository::ApiKeyRepository;
+pub use audit_log::{AuditFilter, AuditLog};
 pub use chat_model::{
     ChatModel, CompletionRelay, FinishReason, ModelDelta, ModelError, ModelErrorKind, ModelInfo,
-pub use audit_log::{AuditFilter, AuditLog};
-pub use budget_repository::{BudgetRepository, LimitedWindow, WindowFull};
     ModelMessage, ModelRequest, ModelStream, RelayBody, RelayResponse, ResponseFormat, ToolChoice,
     ToolSpec,
 };
