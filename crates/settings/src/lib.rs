@@ -7,15 +7,18 @@
 mod catalogue;
 mod environment;
 mod error;
+mod layers;
 mod load;
 mod network;
 mod render;
 mod secret;
 mod sections;
+mod stored;
 mod validate;
 
 pub use environment::process_environment;
 pub use error::{Origin, SettingsError};
+pub use layers::{Layered, Layers};
 pub use load::{LoadOptions, Overrides};
 pub use network::{IpNetwork, IpNetworkError};
 pub use secret::Secret;
@@ -24,6 +27,7 @@ pub use sections::{
     LogFormat, LoggingSettings, ModelsSettings, ProviderKind, ProviderSettings, SecuritySettings,
     ServerSettings, UserUuid, UserUuidError,
 };
+pub use stored::{Effect, STORABLE, Storable, StoredProvider, StoredSettings};
 
 catalogue::section! {
     /// All settings of one process.
@@ -44,7 +48,8 @@ catalogue::section! {
 }
 
 impl Settings {
-    /// Loads the settings: flags over environment (`MAJORDOMO__SECTION__KEY`) over file over defaults.
+    /// Loads the settings: flags over environment (`MAJORDOMO__SECTION__KEY`) over file over defaults,
+    /// without what is stored in the database: [`Layers`] takes that in.
     /// Secrets that stand in variables and files are looked up.
     ///
     /// # Errors
@@ -54,7 +59,9 @@ impl Settings {
     where
         E: IntoIterator<Item = (String, String)>,
     {
-        load::load(options)
+        Ok(Layers::read(options)?
+            .join(&StoredSettings::default())?
+            .settings)
     }
 
     /// Checks what the types cannot.
