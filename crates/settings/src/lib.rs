@@ -24,8 +24,8 @@ pub use network::{IpNetwork, IpNetworkError};
 pub use secret::Secret;
 pub use sections::{
     AgentSettings, ApiKeySettings, ApiKeyUsers, DatabaseLocation, DatabaseSettings, Environment,
-    LogFormat, LoggingSettings, ModelsSettings, ProviderKind, ProviderSettings, SecuritySettings,
-    ServerSettings, UserUuid, UserUuidError,
+    ForwardedHeader, LogFormat, LoggingSettings, ModelsSettings, ProviderKind, ProviderSettings,
+    SecuritySettings, ServerSettings, UserUuid, UserUuidError,
 };
 pub use stored::{Effect, STORABLE, Storable, StoredProvider, StoredSettings};
 

@@ -12,4 +12,4 @@ pub use database::{DatabaseLocation, DatabaseSettings};
 pub use logging::{LogFormat, LoggingSettings};
 pub use models::{ModelsSettings, ProviderKind, ProviderSettings};
 pub use security::{ApiKeySettings, ApiKeyUsers, SecuritySettings, UserUuid, UserUuidError};
-pub use server::{Environment, ServerSettings};
+pub use server::{Environment, ForwardedHeader, ServerSettings};
