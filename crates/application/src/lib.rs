@@ -6,6 +6,7 @@ pub mod audit;
 pub mod caller;
 pub mod chat;
 pub mod error;
+pub mod events;
 pub mod models;
 pub mod operations;
 pub mod ports;

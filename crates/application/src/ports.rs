@@ -4,7 +4,10 @@ pub mod api_key_repository;
 pub mod audit_log;
 pub mod chat_model;
 pub mod clock;
+pub mod error_log;
+pub mod health_check;
 pub mod id_generator;
+pub mod machine_meter;
 pub mod master_token_store;
 pub mod password_hasher;
 pub mod process_meter;
@@ -22,7 +25,10 @@ pub use chat_model::{
     ToolSpec,
 };
 pub use clock::Clock;
+pub use error_log::{ErrorLog, LoggedError, NewLoggedError};
+pub use health_check::{CheckState, HealthCategory, HealthCheck, HealthCheckInfo, Severity};
 pub use id_generator::IdGenerator;
+pub use machine_meter::{Battery, Capacity, MachineMeter, MachineUsage, ProcessorTime};
 pub use master_token_store::{MasterTokenError, MasterTokenStore};
 pub use password_hasher::PasswordHasher;
 pub use process_meter::{ProcessMeter, ProcessUsage};

@@ -2,16 +2,22 @@
 
 mod argon2_password_hasher;
 mod data_dir;
+mod file_error_log;
 mod file_master_token_store;
+mod health_checks;
+mod machine;
 mod process;
 mod random_ids;
 mod system_clock;
 
 pub use argon2_password_hasher::Argon2PasswordHasher;
 pub use data_dir::{DataDirError, prepare_data_dir};
+pub use file_error_log::{ERROR_LOG_FILE, FileErrorLog};
 pub use file_master_token_store::{
     FileMasterTokenStore, MASTER_TOKEN_FILE, MAX_MASTER_TOKEN_LEN, MasterTokenFileError,
 };
+pub use health_checks::{DataFolderCheck, DiskSpaceCheck};
+pub use machine::Machine;
 pub use process::{Process, ProcessStatus};
 pub use random_ids::{RandomIds, RandomSourceError};
 pub use system_clock::SystemClock;

@@ -319,7 +319,7 @@ impl ChatService {
             RunEventKind::Text(said.text),
             RunEventKind::Finished(outcome),
         ];
-        let log = RunLog::new(run.clone(), 0);
+        let log = RunLog::new(run.clone(), 0, self.event_bus().clone());
         log.publish(
             (1..)
                 .zip(kinds)

@@ -121,7 +121,7 @@ impl ChatService {
             ),
             message,
             session_model: session.model,
-            log: RunLog::new(run.clone(), last_seq),
+            log: RunLog::new(run.clone(), last_seq, self.event_bus().clone()),
             run: run.clone(),
             stop: CancellationToken::new(),
             last_seq,
@@ -185,5 +185,6 @@ impl ChatService {
         if tokio::time::timeout(patience, all_ended).await.is_err() {
             tracing::warn!("some runs did not end in time; the next start ends them");
         }
+        self.event_bus().close();
     }
 }

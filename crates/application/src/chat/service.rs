@@ -20,6 +20,7 @@ use super::queue::{PendingTurn, SessionQueue, SessionQueues};
 use super::reply::Turn;
 use crate::caller::Caller;
 use crate::error::FieldError;
+use crate::events::EventBus;
 use crate::models::{InferenceMetrics, ModelRegistry};
 use crate::ports::{Clock, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository};
 use crate::runs::{RunLog, RunStream};
@@ -109,6 +110,7 @@ pub struct ChatService {
     pub(super) unended: Unended,
     accepted: Arc<Semaphore>,
     live: Mutex<HashMap<RunId, Arc<RunLog>>>,
+    events: Arc<EventBus>,
 }
 
 impl ChatService {
@@ -122,6 +124,7 @@ impl ChatService {
     ) -> Arc<Self> {
         let accepted = config.max_accepted_runs.min(Semaphore::MAX_PERMITS);
         let at_work = config.max_concurrent_runs.clamp(1, Semaphore::MAX_PERMITS);
+        let events = Arc::new(EventBus::new(ports.clock.clone()));
         Arc::new(Self {
             sessions: ports.sessions,
             journal: ports.journal,
@@ -137,6 +140,7 @@ impl ChatService {
             unended: Unended::default(),
             accepted: Arc::new(Semaphore::new(accepted)),
             live: Mutex::new(HashMap::new()),
+            events,
         })
     }
 
@@ -210,7 +214,7 @@ impl ChatService {
             }
         };
         message.seq = accepted.seq;
-        let log = RunLog::new(run.clone(), 0);
+        let log = RunLog::new(run.clone(), 0, self.events.clone());
         let last_seq = events.last().map_or(0, |event| event.seq);
         log.publish(events);
         if replaces {
@@ -384,12 +388,27 @@ impl ChatService {
             .is_some_and(|queue| queue.stop())
     }
 
+    /// What happens, told to the users it concerns.
+    pub fn event_bus(&self) -> &Arc<EventBus> {
+        &self.events
+    }
+
+    /// Time.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Turns at work at the same time at most.
+    pub(crate) const fn max_concurrent_runs(&self) -> usize {
+        self.config.max_concurrent_runs
+    }
+
     /// Sessions in which something runs.
     pub fn active_sessions(&self) -> usize {
         self.queues.len()
     }
 
-    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
+    pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

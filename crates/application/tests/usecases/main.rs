@@ -5,8 +5,10 @@
 mod access;
 mod bounds;
 mod commands;
+mod events;
 mod faults;
 mod models;
+mod operations;
 mod recovery;
 mod sessions;
 mod support;

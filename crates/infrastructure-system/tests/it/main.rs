@@ -6,7 +6,9 @@
 
 mod argon2_password_hasher;
 mod data_dir;
+mod file_error_log;
 mod file_master_token_store;
+mod machine;
 mod process;
 mod random_ids;
 mod system_clock;
