@@ -135,6 +135,8 @@ pub enum Location {
     Query,
     /// The path.
     Path,
+    /// A header.
+    Header,
 }
 
 impl Location {
@@ -144,6 +146,7 @@ impl Location {
             Self::Body => "body",
             Self::Query => "query",
             Self::Path => "path",
+            Self::Header => "header",
         }
     }
 }

@@ -3,15 +3,18 @@
 //!
 //! `routes.rs` is the table of contents. Every credential is accepted as bearer token, `?token=` or cookie.
 
+mod agent_status;
 mod api_keys;
 mod auth;
 mod chat;
 mod documentation;
 mod error;
+mod events;
 mod fails;
 mod health;
 mod routes;
 mod sessions;
+mod system_metrics;
 mod version;
 mod wire;
 pub mod ws;

@@ -4,7 +4,7 @@ use majordomo_presentation_http::{LimitClass, Mounts};
 use paperclip::actix::web::{self, ServiceConfig};
 
 use crate::error::DIALECT;
-use crate::{api_keys, auth, chat, documentation, health, sessions, version};
+use crate::{agent_status, api_keys, auth, chat, documentation, events, health, sessions, system_metrics, version};
 
 /// Both scopes. `/api/v1` stands first: scopes do not fall through. Where another dialect has routes under `/api` too,
 /// take [`configure_v1`] and [`configure_legacy`] and put both dialects' routes into one scope.
@@ -16,7 +16,9 @@ pub fn configure(cfg: &mut ServiceConfig) {
 /// The routes of the scope `/api/v1`.
 #[rustfmt::skip] // One line for each path.
 pub fn configure_v1(cfg: &mut ServiceConfig) {
-    cfg.service(web::resource("/auth/api-keys").route(web::get().to(api_keys::list_api_keys)).route(web::post().to(api_keys::create_api_key)))
+    cfg.service(web::resource("/agent/status").route(web::get().to(agent_status::agent_status)))
+        .service(web::resource("/agent/status/stream").route(web::get().to(agent_status::stream_agent_status)))
+        .service(web::resource("/auth/api-keys").route(web::get().to(api_keys::list_api_keys)).route(web::post().to(api_keys::create_api_key)))
         .service(web::resource("/auth/api-keys/{id}").route(web::delete().to(api_keys::revoke_api_key)))
         .service(web::resource("/auth/api-keys/{id}/rotate").route(web::post().to(api_keys::rotate_api_key)))
         .service(web::resource("/auth/login").route(web::post().to(auth::login)))
@@ -26,7 +28,11 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/chat/stop").route(web::post().to(chat::stop_chat)))
         .service(web::resource("/chat/stream").route(web::get().to(chat::resume_chat)).route(web::post().to(chat::stream_chat)))
         .service(web::resource("/docs").route(web::get().to(documentation::docs)))
+        .service(web::resource("/events/stream").route(web::get().to(events::stream_events)))
         .service(web::resource("/health").route(web::get().to(health::health)))
+        .service(web::resource("/health/check").route(web::post().to(health::check_health)))
+        .service(web::resource("/health/errors").route(web::get().to(health::health_errors)).route(web::delete().to(health::clear_health_errors)))
+        .service(web::resource("/metrics/system").route(web::get().to(system_metrics::system_metrics)))
         .service(web::resource("/openapi.json").route(web::get().to(documentation::openapi)))
         .service(web::resource("/redoc").route(web::get().to(documentation::redoc)))
         .service(web::resource("/sessions").route(web::get().to(sessions::list_sessions)).route(web::post().to(sessions::create_session)))
@@ -46,6 +52,8 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
         .service(web::resource("/auth/logout").route(web::post().to(auth::dashboard_logout)))
         .service(web::resource("/auth/session").route(web::post().to(auth::dashboard_open_session)))
         .service(web::resource("/health").route(web::get().to(health::dashboard_health)))
+        .service(web::resource("/health/check").route(web::post().to(health::dashboard_check_health)))
+        .service(web::resource("/health/errors").route(web::get().to(health::dashboard_health_errors)).route(web::delete().to(health::dashboard_clear_health_errors)))
         .service(web::resource("/memory/session").route(web::get().to(sessions::dashboard::memory_session)))
         .service(web::resource("/memory/session/export").route(web::get().to(sessions::dashboard::export_memory_session)))
         .service(web::resource("/memory/sessions").route(web::get().to(sessions::dashboard::memory_sessions)))

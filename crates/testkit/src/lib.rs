@@ -4,6 +4,7 @@
 pub mod builders;
 pub mod clock;
 pub mod contract;
+pub mod error_log;
 pub mod failing;
 pub mod fold;
 pub mod ids;
@@ -14,6 +15,7 @@ pub mod secrets;
 
 pub use clock::FixedClock;
 pub use contract::Stores;
+pub use error_log::InMemoryErrorLog;
 pub use failing::FailingStore;
 pub use ids::SequentialIds;
 pub use in_memory::InMemoryStore;

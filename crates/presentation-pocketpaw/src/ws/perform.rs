@@ -363,7 +363,7 @@ impl Context {
             .core()
             .join(async move { health.check_recent().await })
             .await?;
-        let data = health_of(&report, self.kernel.clock().now());
+        let data = health_of(&report);
         Ok(Effect::saying(Frame::HealthUpdate { data }))
     }
 }

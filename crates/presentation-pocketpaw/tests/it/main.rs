@@ -6,10 +6,13 @@
     reason = "what is not as expected fails the test"
 )]
 
+mod agent_status;
 mod api_keys;
 mod auth;
 mod chat;
 mod dashboard;
+mod events;
+mod health;
 mod refusals;
 mod sessions;
 mod streams;
