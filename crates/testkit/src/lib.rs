@@ -5,6 +5,7 @@ pub mod builders;
 pub mod clock;
 pub mod contract;
 pub mod error_log;
+pub mod copying;
 pub mod failing;
 pub mod fold;
 pub mod ids;
