@@ -1,5 +1,6 @@
 //! Adapters of the operating system: time, randomness, slow hashes, private files, this process.
 
+pub mod archive;
 mod argon2_password_hasher;
 mod data_dir;
 mod file_error_log;

@@ -4,6 +4,7 @@
     reason = "a failed step fails the test, also in a helper"
 )]
 
+mod archive;
 mod argon2_password_hasher;
 mod data_dir;
 mod file_error_log;
