@@ -11,6 +11,7 @@ pub mod models;
 pub mod operations;
 pub mod ports;
 pub mod runs;
+pub mod self_audit;
 pub mod tools;
 
 pub use caller::{Caller, ScopeDenied};

@@ -2,9 +2,9 @@
 
 pub mod api_key_repository;
 pub mod audit_log;
+pub mod audit_vault;
 pub mod chat_model;
 pub mod clock;
-pub mod database_copy;
 pub mod error_log;
 pub mod health_check;
 pub mod id_generator;
@@ -14,21 +14,21 @@ pub mod password_hasher;
 pub mod process_meter;
 pub mod repository_error;
 pub mod run_journal;
+pub mod security_check;
+pub mod self_audit_repository;
 pub mod session_repository;
 pub mod storage_health;
 pub mod tool;
 
 pub use api_key_repository::ApiKeyRepository;
 pub use audit_log::{AuditFilter, AuditLog};
+pub use audit_vault::{AuditVault, AuditVaultError};
 pub use chat_model::{
     ChatModel, CompletionRelay, FinishReason, ModelDelta, ModelError, ModelErrorKind, ModelInfo,
     ModelMessage, ModelRequest, ModelStream, RelayBody, RelayResponse, ResponseFormat, ToolChoice,
     ToolSpec,
 };
 pub use clock::Clock;
-pub use database_copy::{
-    Column, ColumnKind, CopyError, CopyStep, DatabaseCopy, DatabaseSchema, Table, TablePart,
-};
 pub use error_log::{ErrorLog, LoggedError, NewLoggedError};
 pub use health_check::{CheckState, HealthCategory, HealthCheck, HealthCheckInfo, Severity};
 pub use id_generator::IdGenerator;
@@ -38,6 +38,8 @@ pub use password_hasher::PasswordHasher;
 pub use process_meter::{ProcessMeter, ProcessUsage};
 pub use repository_error::RepositoryError;
 pub use run_journal::{Accepted, Answer, Durability, NewTurn, RunJournal};
+pub use security_check::SecurityCheck;
+pub use self_audit_repository::{KeyUse, SelfAuditRepository};
 pub use session_repository::{MessageWindow, SearchHit, SearchQuery, SessionRepository};
 pub use storage_health::{StorageHealth, StorageStatus};
 pub use tool::{Tool, ToolContext, ToolError};

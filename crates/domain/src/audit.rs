@@ -175,25 +175,28 @@ const SHOWN_OF_SECRET: usize = 16;
 
 /// Text of one line and bounded length, without what looks like a credential.
 fn presentable(text: &str) -> String {
-    let plain: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_AUDIT_TEXT * 2)
-        .collect();
-    let words: Vec<&str> = plain
-        .split(' ')
-        .map(|word| if is_secret(word) { "[redacted]" } else { word })
-        .collect();
-    words.join(" ").chars().take(MAX_AUDIT_TEXT).collect()
+    let mut shown = String::new();
+    let mut word = String::new();
+    for c in text.chars().take(MAX_AUDIT_TEXT * 2) {
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$' | '.' | '+' | '/' | '~') {
+            word.push(c);
+        } else {
+            show(&mut shown, &word);
+            word.clear();
+            shown.push(if c.is_control() { ' ' } else { c });
+        }
+    }
+    show(&mut shown, &word);
+    shown.chars().take(MAX_AUDIT_TEXT).collect()
 }
 
-fn is_secret(word: &str) -> bool {
-    let bare = word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '$');
-    let bare = bare.rsplit(['=', ':', '"', '\'']).next().unwrap_or(bare);
-    bare.len() > SHOWN_OF_SECRET
+/// Adds a word, or a note that there was a secret.
+fn show(shown: &mut String, word: &str) {
+    let is_secret = word.len() > SHOWN_OF_SECRET
         && SECRET_PREFIXES
             .iter()
-            .any(|prefix| bare.starts_with(prefix))
+            .any(|prefix| word.starts_with(prefix));
+    shown.push_str(if is_secret { "[redacted]" } else { word });
 }
 
 /// A stored record. Its texts are kept as they are stored, whatever they are: an entry that somebody has tampered with

@@ -9,6 +9,7 @@ pub mod message;
 pub mod model;
 pub mod oauth;
 pub mod run;
+pub mod self_audit;
 pub mod session;
 pub mod time;
 pub mod usage;
@@ -28,6 +29,7 @@ pub use oauth::{
 pub use run::{
     Hop, Outcome, Run, RunEvent, RunEventKind, RunKind, RunOptions, RunStatus, ToolCall, ToolOutput,
 };
+pub use self_audit::{CheckSeverity, SecurityCheckResult, SelfAuditReport};
 pub use session::{Channel, Session, SessionTitle, TitleError};
 pub use time::Timestamp;
 pub use usage::{

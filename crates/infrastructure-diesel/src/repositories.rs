@@ -8,7 +8,6 @@ mod api_keys;
 mod audit;
 mod cached;
 mod codec;
-mod copying;
 mod error;
 mod health;
 mod messages;
@@ -16,6 +15,7 @@ mod run_rows;
 mod runs;
 mod schema;
 mod search;
+mod self_audit;
 mod sessions;
 mod words;
 
@@ -23,11 +23,9 @@ pub use api_keys::DieselApiKeyRepository;
 pub use audit::DieselAuditLog;
 pub use health::DieselStorageHealth;
 pub use runs::DieselRunJournal;
+pub use self_audit::DieselSelfAuditRepository;
 pub use sessions::DieselSessionRepository;
 
-pub(crate) use copying::{
-    column_list, export, failed, in_transaction, load, quote, receive_schema,
-};
 pub(crate) use error::{Outcome, QueryError};
 pub(crate) use search::Candidate;
 pub(crate) use words::index_text;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, RunJournal, SelfAuditRepository, SessionRepository, StorageHealth,
 };
 use thiserror::Error;
 
@@ -13,8 +13,8 @@ use crate::connect::Connector;
 use crate::database::Database;
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
-    DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselStorageHealth,
 };
 
 /// Where the database is and how it is used.
@@ -139,15 +139,18 @@ impl PostgresStore {
         Arc::new(DieselAuditLog::new(Arc::clone(&self.database)))
     }
 
+    /// Reports of the server's examination of itself.
+    pub fn self_audit(&self) -> Arc<dyn SelfAuditRepository> {
+        Arc::new(DieselSelfAuditRepository::new(Arc::clone(&self.database)))
+    }
+
     /// Whether the database answers.
     pub fn health(&self) -> Arc<dyn StorageHealth> {
         Arc::new(DieselStorageHealth::new(Arc::clone(&self.database)))
     }
 }
 
-pub(crate) async fn connect(
-    connector: &Connector,
-) -> Result<diesel_async::AsyncPgConnection, StoreError> {
+async fn connect(connector: &Connector) -> Result<diesel_async::AsyncPgConnection, StoreError> {
     connector
         .connect()
         .await

@@ -4,8 +4,6 @@
 //! transaction: many acknowledged writes, one flush to the disk.
 
 mod backend;
-mod catalog;
-mod copy;
 mod database;
 mod indexing;
 mod lock;
@@ -17,9 +15,8 @@ mod repositories;
 mod store;
 mod writer;
 
-pub use copy::SqliteCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
-    DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselStorageHealth,
 };
 pub use store::{SqliteConfig, SqliteStore, StoreError};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, RunJournal, SelfAuditRepository, SessionRepository, StorageHealth,
 };
 use thiserror::Error;
 
@@ -12,8 +12,8 @@ use crate::database::{self, Database, Role};
 use crate::lock::{FileLock, LockError, private_file};
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSessionRepository,
-    DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselStorageHealth,
 };
 
 /// Where the database is and how it is read.
@@ -153,7 +153,7 @@ impl SqliteStore {
         migrations::pending(&mut connection)
     }
 
-    pub(crate) fn lock(config: &SqliteConfig) -> Result<FileLock, StoreError> {
+    fn lock(config: &SqliteConfig) -> Result<FileLock, StoreError> {
         FileLock::take(&config.path).map_err(|error| match error {
             LockError::Held(holder) => StoreError::Locked {
                 path: config.path.clone(),
@@ -184,6 +184,11 @@ impl SqliteStore {
     /// The audit log.
     pub fn audit(&self) -> Arc<dyn AuditLog> {
         Arc::new(DieselAuditLog::new(Arc::clone(&self.database)))
+    }
+
+    /// Reports of the server's examination of itself.
+    pub fn self_audit(&self) -> Arc<dyn SelfAuditRepository> {
+        Arc::new(DieselSelfAuditRepository::new(Arc::clone(&self.database)))
     }
 
     /// Whether the database answers.

@@ -12,17 +12,20 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, MessageWindow, RepositoryError, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, MessageWindow, RepositoryError, RunJournal, SelfAuditRepository,
+    SessionRepository, StorageHealth,
 };
 use majordomo_domain::{Message, SessionId, UserId};
 
 pub mod api_keys;
+pub mod audit;
 pub mod events;
 pub mod finishing;
 pub mod health;
 pub mod journal;
 pub mod removal;
 pub mod search;
+pub mod self_audit;
 pub mod sessions;
 pub mod snippets;
 
@@ -36,32 +39,35 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     /// Whether storage answers.
     pub health: Arc<dyn StorageHealth>,
-    guard: Option<Box<dyn Any + Send + Sync>>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
+    /// Reports of the server's examination of itself.
+    pub self_audit: Arc<dyn SelfAuditRepository>,
+    /// What is kept alive until the test ends and dropped after the ports.
+    pub guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Stores {
-    /// The ports of one storage.
-    pub fn new(
-        sessions: Arc<dyn SessionRepository>,
-        journal: Arc<dyn RunJournal>,
-        api_keys: Arc<dyn ApiKeyRepository>,
-        health: Arc<dyn StorageHealth>,
-    ) -> Self {
-        Self {
-            sessions,
-            journal,
-            api_keys,
-            health,
-            guard: None,
-        }
-    }
-
     /// The ports of a store that implements all of them itself.
     pub fn of<S>(store: Arc<S>) -> Self
     where
-        S: SessionRepository + RunJournal + ApiKeyRepository + StorageHealth + 'static,
+        S: SessionRepository
+            + RunJournal
+            + ApiKeyRepository
+            + AuditLog
+            + SelfAuditRepository
+            + StorageHealth
+            + 'static,
     {
-        Self::new(store.clone(), store.clone(), store.clone(), store)
+        Self {
+            sessions: store.clone(),
+            journal: store.clone(),
+            api_keys: store.clone(),
+            audit: store.clone(),
+            self_audit: store.clone(),
+            health: store,
+            guard: None,
+        }
     }
 
     /// Keeps something alive until the test ends and drops it after the ports: a temporary directory, a database.
@@ -87,7 +93,8 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
 }
 
 /// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `removal`, `journal`,
-/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
+/// `events`, `finishing`, `search`, `snippets`, `api_keys`,
+/// `audit`, `self_audit`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
 /// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
 /// ```ignore
@@ -225,6 +232,21 @@ macro_rules! contract_tests {
             concurrent_rotations_make_one_successor
             touching_notes_the_last_use
             touching_an_unknown_key_is_no_error
+        }
+        $crate::contract_suite! { audit:
+            an_empty_log_has_both_ends_at_zero
+            a_record_reads_back
+            entries_are_linked_without_gaps
+            concurrent_records_make_one_chain
+            lists_are_filtered_and_newest_first
+            pages_are_oldest_first
+            archived_entries_go_and_the_chain_goes_on
+            archiving_needs_the_right_hash
+        }
+        $crate::contract_suite! { self_audit:
+            a_report_reads_back
+            a_day_has_one_report_and_old_ones_go
+            keys_in_use_are_told
         }
         $crate::contract_suite! { health:
             a_working_store_says_so

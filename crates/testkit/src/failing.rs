@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RepositoryError, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, RepositoryError, RunJournal, SelfAuditRepository,
+    SessionRepository, StorageHealth,
 };
 use tokio::sync::Notify;
 
@@ -37,6 +38,8 @@ pub struct FailingStore {
     sessions: Arc<dyn SessionRepository>,
     journal: Arc<dyn RunJournal>,
     api_keys: Arc<dyn ApiKeyRepository>,
+    audit: Arc<dyn AuditLog>,
+    self_audit: Arc<dyn SelfAuditRepository>,
     health: Arc<dyn StorageHealth>,
     down: AtomicBool,
     stalled: AtomicBool,
@@ -52,6 +55,8 @@ impl FailingStore {
             sessions: stores.sessions.clone(),
             journal: stores.journal.clone(),
             api_keys: stores.api_keys.clone(),
+            audit: stores.audit.clone(),
+            self_audit: stores.self_audit.clone(),
             health: stores.health.clone(),
             down: AtomicBool::new(false),
             stalled: AtomicBool::new(false),

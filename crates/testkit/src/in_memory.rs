@@ -4,6 +4,7 @@ mod api_keys;
 mod audit;
 mod journal;
 mod search;
+mod self_audit;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
 use majordomo_application::ports::{RepositoryError, StorageHealth, StorageStatus};
-use majordomo_domain::{ApiKey, Message, Run, RunEvent, RunId, Session, SessionId, UserId};
+use majordomo_domain::{
+    ApiKey, Message, Run, RunEvent, RunId, SelfAuditReport, Session, SessionId, UserId,
+};
 
 /// A store that lives as long as the test. Every method is one step under one lock, so it is a transaction.
 #[derive(Default)]
@@ -26,6 +29,7 @@ struct State {
     journals: BTreeMap<RunId, Journal>,
     keys: BTreeMap<Digest, ApiKey>,
     audit: audit::Log,
+    self_audit: BTreeMap<String, SelfAuditReport>,
 }
 
 /// A session and what was said in it.

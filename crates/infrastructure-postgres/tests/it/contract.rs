@@ -11,10 +11,13 @@ majordomo_testkit::contract_tests!(async {
     };
     let config = PostgresConfig::new(cluster.database().await);
     let store = PostgresStore::open(&config).await.unwrap();
-    Stores::new(
-        store.sessions(),
-        store.journal(),
-        store.api_keys(),
-        store.health(),
-    )
+    Stores {
+        sessions: store.sessions(),
+        journal: store.journal(),
+        api_keys: store.api_keys(),
+        health: store.health(),
+        audit: store.audit(),
+        self_audit: store.self_audit(),
+        guard: None,
+    }
 });

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
 use majordomo_application::ports::{
-    Accepted, Answer, ApiKeyRepository, Durability, MessageWindow, NewTurn, RepositoryError,
-    RunJournal, SearchHit, SearchQuery, SessionRepository, StorageHealth, StorageStatus,
+    Accepted, Answer, ApiKeyRepository, AuditFilter, AuditLog, Durability, KeyUse, MessageWindow,
+    NewTurn, RepositoryError, RunJournal, SearchHit, SearchQuery, SelfAuditRepository,
+    SessionRepository, StorageHealth, StorageStatus,
 };
 use majordomo_domain::{
-    ApiKey, ApiKeyId, Message, MessageId, Run, RunEvent, RunId, Session, SessionId, SessionTitle,
-    Timestamp, UserId,
+    ApiKey, ApiKeyId, AuditChain, AuditEntry, AuditHash, AuditRecord, Message, MessageId, Run,
+    RunEvent, RunId, SelfAuditReport, Session, SessionId, SessionTitle, Timestamp, UserId,
 };
 
 use super::FailingStore;
@@ -207,5 +208,60 @@ impl ApiKeyRepository for FailingStore {
 impl StorageHealth for FailingStore {
     async fn check(&self) -> Result<StorageStatus, RepositoryError> {
         self.call("health.check", self.health.check()).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for FailingStore {
+    async fn append(&self, record: &AuditRecord) -> Result<(), RepositoryError> {
+        self.call("audit.append", self.audit.append(record)).await
+    }
+
+    async fn list(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, RepositoryError> {
+        self.call("audit.list", self.audit.list(filter)).await
+    }
+
+    async fn page(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, RepositoryError> {
+        self.call("audit.page", self.audit.page(after, limit)).await
+    }
+
+    async fn chain(&self) -> Result<AuditChain, RepositoryError> {
+        self.call("audit.chain", self.audit.chain()).await
+    }
+
+    async fn remove_archived(
+        &self,
+        last: u64,
+        hash: &AuditHash,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call(
+            "audit.remove_archived",
+            self.audit.remove_archived(last, hash, record),
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl SelfAuditRepository for FailingStore {
+    async fn put(&self, report: &SelfAuditReport, oldest: &str) -> Result<(), RepositoryError> {
+        self.call("self_audit.put", self.self_audit.put(report, oldest))
+            .await
+    }
+
+    async fn find(&self, date: &str) -> Result<Option<SelfAuditReport>, RepositoryError> {
+        self.call("self_audit.find", self.self_audit.find(date))
+            .await
+    }
+
+    async fn list(&self, limit: u32) -> Result<Vec<SelfAuditReport>, RepositoryError> {
+        self.call("self_audit.list", self.self_audit.list(limit))
+            .await
+    }
+
+    async fn keys_in_use(&self, limit: u32) -> Result<Vec<KeyUse>, RepositoryError> {
+        self.call("self_audit.keys_in_use", self.self_audit.keys_in_use(limit))
+            .await
     }
 }

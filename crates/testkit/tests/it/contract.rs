@@ -22,6 +22,8 @@ fn every_case_is_listed_in_the_macro() {
         include_str!("../../src/contract/search.rs"),
         include_str!("../../src/contract/snippets.rs"),
         include_str!("../../src/contract/api_keys.rs"),
+        include_str!("../../src/contract/audit.rs"),
+        include_str!("../../src/contract/self_audit.rs"),
         include_str!("../../src/contract/health.rs"),
     ];
     let cases = suites
