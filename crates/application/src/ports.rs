@@ -5,6 +5,7 @@ pub mod audit_log;
 pub mod audit_vault;
 pub mod chat_model;
 pub mod clock;
+pub mod database_copy;
 pub mod error_log;
 pub mod health_check;
 pub mod id_generator;
@@ -29,6 +30,9 @@ pub use chat_model::{
     ToolSpec,
 };
 pub use clock::Clock;
+pub use database_copy::{
+    Column, ColumnKind, CopyError, CopyStep, DatabaseCopy, DatabaseSchema, Table, TablePart,
+};
 pub use error_log::{ErrorLog, LoggedError, NewLoggedError};
 pub use health_check::{CheckState, HealthCategory, HealthCheck, HealthCheckInfo, Severity};
 pub use id_generator::IdGenerator;

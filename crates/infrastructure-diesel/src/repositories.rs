@@ -8,6 +8,7 @@ mod api_keys;
 mod audit;
 mod cached;
 mod codec;
+mod copying;
 mod error;
 mod health;
 mod messages;
@@ -26,6 +27,9 @@ pub use runs::DieselRunJournal;
 pub use self_audit::DieselSelfAuditRepository;
 pub use sessions::DieselSessionRepository;
 
+pub(crate) use copying::{
+    column_list, export, failed, in_transaction, load, quote, receive_schema,
+};
 pub(crate) use error::{Outcome, QueryError};
 pub(crate) use search::Candidate;
 pub(crate) use words::index_text;

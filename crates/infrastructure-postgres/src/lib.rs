@@ -1,7 +1,9 @@
 //! Storage in PostgreSQL: for servers with many users or more than one replica.
 
 mod backend;
+mod catalog;
 mod connect;
+mod copy;
 mod database;
 mod migrations;
 #[path = "../../infrastructure-diesel/src/repositories.rs"]
@@ -9,6 +11,7 @@ mod repositories;
 mod store;
 mod tls;
 
+pub use copy::PostgresCopy;
 pub use repositories::{
     DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
     DieselSessionRepository, DieselStorageHealth,

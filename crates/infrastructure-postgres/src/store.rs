@@ -150,7 +150,9 @@ impl PostgresStore {
     }
 }
 
-async fn connect(connector: &Connector) -> Result<diesel_async::AsyncPgConnection, StoreError> {
+pub(crate) async fn connect(
+    connector: &Connector,
+) -> Result<diesel_async::AsyncPgConnection, StoreError> {
     connector
         .connect()
         .await

@@ -4,6 +4,8 @@
 //! transaction: many acknowledged writes, one flush to the disk.
 
 mod backend;
+mod catalog;
+mod copy;
 mod database;
 mod indexing;
 mod lock;
@@ -15,6 +17,7 @@ mod repositories;
 mod store;
 mod writer;
 
+pub use copy::SqliteCopy;
 pub use repositories::{
     DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
     DieselSessionRepository, DieselStorageHealth,

@@ -153,7 +153,7 @@ impl SqliteStore {
         migrations::pending(&mut connection)
     }
 
-    fn lock(config: &SqliteConfig) -> Result<FileLock, StoreError> {
+    pub(crate) fn lock(config: &SqliteConfig) -> Result<FileLock, StoreError> {
         FileLock::take(&config.path).map_err(|error| match error {
             LockError::Held(holder) => StoreError::Locked {
                 path: config.path.clone(),
