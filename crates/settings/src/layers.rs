@@ -9,8 +9,13 @@ use crate::Settings;
 use crate::environment::{environment_table, variable_of};
 use crate::error::{Origin, SettingsError};
 use crate::load::{LoadOptions, Overrides, decode, parse_file, read_file};
+use crate::secret::Secret;
 use crate::sections::ProviderSettings;
 use crate::stored::{StoredProvider, StoredSettings};
+
+/// The variable that may hold the keys under which stored secrets are sealed: base64, the current one first, with
+/// commas between them. It is no setting: no file has it.
+pub const SECRET_KEY_VARIABLE: &str = "MAJORDOMO_SECRET_KEY";
 
 /// The layers that a process starts with. They stay as they are while it runs; what is stored between them changes.
 #[derive(Clone, Default)]
@@ -113,6 +118,13 @@ impl Layers {
             fixed,
             ignored,
         })
+    }
+
+    /// The keys that seal stored secrets, where the environment has them; see [`SECRET_KEY_VARIABLE`].
+    pub fn secret_keys(&self) -> Option<Secret> {
+        self.environment
+            .get(SECRET_KEY_VARIABLE)
+            .map(|keys| Secret::new(keys.as_str()))
     }
 
     /// The keys that variables set.

@@ -18,14 +18,15 @@ mod validate;
 
 pub use environment::process_environment;
 pub use error::{Origin, SettingsError};
-pub use layers::{Layered, Layers};
+pub use layers::{Layered, Layers, SECRET_KEY_VARIABLE};
 pub use load::{LoadOptions, Overrides};
 pub use network::{IpNetwork, IpNetworkError};
 pub use secret::Secret;
 pub use sections::{
-    AgentSettings, ApiKeySettings, ApiKeyUsers, DatabaseLocation, DatabaseSettings, Environment,
-    ForwardedHeader, LogFormat, LoggingSettings, ModelsSettings, ProviderKind, ProviderSettings,
-    SecuritySettings, ServerSettings, UserUuid, UserUuidError,
+    AgentSettings, ApiKeySettings, ApiKeyUsers, BudgetsSettings, DatabaseLocation,
+    DatabaseSettings, Environment, ForwardedHeader, LimitsSettings, LogFormat, LoggingSettings,
+    ModelsSettings, OAuthClientSettings, OAuthSettings, PriceSettings, PricesSettings,
+    ProviderKind, ProviderSettings, SecuritySettings, ServerSettings, UserUuid, UserUuidError,
 };
 pub use stored::{Effect, STORABLE, Storable, StoredProvider, StoredSettings};
 
@@ -40,8 +41,16 @@ catalogue::section! {
         models: ModelsSettings = ModelsSettings::default();
         /// How a chat turn is run.
         agent: AgentSettings = AgentSettings::default();
+        /// What models cost.
+        prices: PricesSettings = PricesSettings::default();
+        /// How much may be spent.
+        budgets: BudgetsSettings = BudgetsSettings::default();
+        /// How much of the server one user may take.
+        limits: LimitsSettings = LimitsSettings::default();
         /// Who may connect, and how often.
         security: SecuritySettings = SecuritySettings::default();
+        /// Apps that act for users.
+        oauth: OAuthSettings = OAuthSettings::default();
         /// What is logged and in which form.
         logging: LoggingSettings = LoggingSettings::default();
     }
@@ -70,7 +79,11 @@ impl Settings {
         self.database.validate()?;
         self.models.validate()?;
         self.agent.validate()?;
+        self.prices.validate()?;
+        self.budgets.validate()?;
+        self.limits.validate()?;
         self.security.validate()?;
+        self.oauth.validate()?;
         self.logging.validate()
     }
 }

@@ -52,7 +52,7 @@ impl World {
         let request = |model: &ModelRef| ModelRequest::new(&model.model, Vec::new());
         let opened = self
             .registry
-            .open(self.registry.default_model(), request)
+            .open(&self.registry.default_model(), request)
             .await?;
         Ok(opened.model.to_string())
     }
