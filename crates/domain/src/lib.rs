@@ -3,6 +3,7 @@
 //! Nothing here performs IO, knows JSON, or needs an async runtime. Every other crate speaks in these types.
 
 pub mod access;
+pub mod address;
 pub mod audit;
 pub mod ids;
 pub mod message;
@@ -15,7 +16,8 @@ pub mod time;
 pub mod usage;
 pub mod user;
 
-pub use access::{ApiKey, CredentialKind, Scope, Scopes};
+pub use access::{ApiKey, CredentialKind, KeyLimits, Scope, Scopes};
+pub use address::{AddressRange, InvalidAddressRange};
 pub use audit::{
     AuditChain, AuditEntry, AuditHash, AuditOutcome, AuditRecord, RequestId, RequestSource,
 };

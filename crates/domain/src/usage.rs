@@ -11,6 +11,17 @@ use crate::{ApiKeyId, ModelRef, RunId, SessionId, Timestamp, Usage, UserId};
 pub struct MicroUsd(pub u64);
 
 impl MicroUsd {
+    /// An amount of dollars, rounded to millionths; `None` for what is no amount of money, such as -1.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be within the range"
+    )]
+    pub fn from_usd(usd: f64) -> Option<Self> {
+        let micros = (usd * 1_000_000.0).round();
+        (0.0..1e15).contains(&micros).then(|| Self(micros as u64))
+    }
+
     /// In dollars, for showing: sums are made of the whole numbers.
     #[expect(
         clippy::cast_precision_loss,
@@ -299,7 +310,10 @@ mod tests {
         assert_eq!(BudgetPeriod::Month.end(now), at("2027-01-01T00:00:00Z"));
         let midnight = at("2028-02-01T00:00:00Z");
         assert_eq!(BudgetPeriod::Month.start(midnight), midnight);
-        assert_eq!(BudgetPeriod::Month.end(midnight), at("2028-03-01T00:00:00Z"));
+        assert_eq!(
+            BudgetPeriod::Month.end(midnight),
+            at("2028-03-01T00:00:00Z")
+        );
     }
 
     #[test]

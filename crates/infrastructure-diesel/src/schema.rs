@@ -70,6 +70,24 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        enabled -> Bool,
+        addresses -> Text,
+        models -> Text,
+        requests_per_minute -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        username -> Text,
+        username_folded -> Text,
+        role -> Text,
+        enabled -> Bool,
+        token_version -> BigInt,
+        password_hash -> Nullable<Text>,
+        created_at -> BigInt,
+        last_login_at -> Nullable<BigInt>,
     }
 }
 
@@ -109,6 +127,69 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    settings (owner, name) {
+        owner -> Text,
+        name -> Text,
+        value -> Text,
+        sealed -> Bool,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    oauth_clients (id) {
+        id -> Text,
+        name -> Text,
+        redirect_uris -> Text,
+        scopes -> Text,
+        registered_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    oauth_grants (id) {
+        id -> Text,
+        owner -> Text,
+        client_id -> Text,
+        client_name -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_codes (digest) {
+        digest -> Binary,
+        grant_id -> Text,
+        redirect_uri -> Text,
+        challenge -> Text,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_tokens (digest) {
+        digest -> Binary,
+        grant_id -> Text,
+        kind -> Text,
+        scopes -> Text,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::joinable!(oauth_codes -> oauth_grants (grant_id));
+diesel::joinable!(oauth_tokens -> oauth_grants (grant_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    oauth_clients,
+    oauth_grants,
+    oauth_codes,
+    oauth_tokens
+);
 diesel::allow_tables_to_appear_in_same_query!(sessions, messages, runs, run_events);
 
 diesel::table! {

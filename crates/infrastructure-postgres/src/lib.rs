@@ -13,7 +13,8 @@ mod tls;
 
 pub use copy::PostgresCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
-    DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
+    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
+    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
 };
 pub use store::{PostgresConfig, PostgresStore, StoreError};

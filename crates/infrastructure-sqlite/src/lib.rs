@@ -19,7 +19,8 @@ mod writer;
 
 pub use copy::SqliteCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselRunJournal, DieselSelfAuditRepository,
-    DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
+    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
+    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
 };
 pub use store::{SqliteConfig, SqliteStore, StoreError};

@@ -3,16 +3,23 @@
 mod api_keys;
 mod audit;
 mod journal;
+mod oauth;
 mod search;
 mod self_audit;
 mod sessions;
+mod settings;
+mod usage;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
-use majordomo_application::ports::{RepositoryError, StorageHealth, StorageStatus};
+use majordomo_application::ports::settings_repository::StoredSetting;
+use majordomo_application::ports::{
+    RepositoryError, StorageHealth, StorageStatus, UserWithPassword,
+};
 use majordomo_domain::{
     ApiKey, Message, Run, RunEvent, RunId, SelfAuditReport, Session, SessionId, UserId,
 };
@@ -28,8 +35,12 @@ struct State {
     conversations: BTreeMap<(UserId, SessionId), Conversation>,
     journals: BTreeMap<RunId, Journal>,
     keys: BTreeMap<Digest, ApiKey>,
+    users: BTreeMap<UserId, UserWithPassword>,
     audit: audit::Log,
     self_audit: BTreeMap<String, SelfAuditReport>,
+    oauth: oauth::Grants,
+    books: usage::Books,
+    settings: BTreeMap<(UserId, String), StoredSetting>,
 }
 
 /// A session and what was said in it.

@@ -1,11 +1,12 @@
 //! What tests of every crate share: in-memory and failing ports, a clock that stands still, predictable ids, a scripted
 //! model, ready-made rows, and the contract suites that every storage backend passes. A dev-dependency only.
 
+pub mod audit;
 pub mod builders;
 pub mod clock;
 pub mod contract;
-pub mod error_log;
 pub mod copying;
+pub mod error_log;
 pub mod failing;
 pub mod fold;
 pub mod ids;
@@ -13,6 +14,8 @@ pub mod in_memory;
 pub mod postgres;
 pub mod scripted_model;
 pub mod secrets;
+pub mod settings;
+pub mod usage;
 
 pub use clock::FixedClock;
 pub use contract::Stores;
@@ -21,4 +24,4 @@ pub use failing::FailingStore;
 pub use ids::SequentialIds;
 pub use in_memory::InMemoryStore;
 pub use scripted_model::{Gate, Script, ScriptedModel, StreamCounts};
-pub use secrets::{InMemoryMasterTokenStore, PlainPasswordHasher};
+pub use secrets::{InMemoryMasterTokenStore, InMemorySigningKeyStore, PlainPasswordHasher};
