@@ -122,6 +122,7 @@ impl ChatService {
             message,
             session_model: session.model,
             log: RunLog::new(run.clone(), last_seq, self.event_bus().clone()),
+            span: tracing::info_span!("run", id = %run.id),
             run: run.clone(),
             stop: CancellationToken::new(),
             last_seq,
@@ -168,6 +169,7 @@ impl ChatService {
                 finished_at: now,
                 events: vec![last],
                 message,
+                calls: Vec::new(),
             })
             .await
     }
