@@ -68,7 +68,7 @@ enum Command {
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
     /// Say what is configured, what answers, what is wrong and how to mend it
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Print completions for your shell
     Completions {
         /// The shell
@@ -122,7 +122,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Openapi(args) => openapi::run(&args, output),
         Command::Migrate(args) => Context::load(&global)?
             .block_on(async |context| migrate::run(context, &args, output).await),
-        Command::Doctor => doctor::run(&global, output),
+        Command::Doctor(args) => doctor::run(&global, args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "majordomo", &mut script);

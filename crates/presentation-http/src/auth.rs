@@ -17,7 +17,9 @@ use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
 
-pub use bypass::{BypassRefusal, LocalBypass, LocalBypassConfig, forwarding_header};
+pub use bypass::{
+    BypassRefusal, LocalBypass, LocalBypassConfig, forwarding_header, is_forwarding_header,
+};
 pub use credential::{SESSION_COOKIE, bearer_token, find_credential};
 
 use crate::error::{ApiError, ErrorClass};

@@ -15,6 +15,7 @@
 
 pub mod address;
 pub mod auth;
+pub mod base_path;
 pub mod core;
 pub mod dialect;
 pub mod docs_pages;
@@ -40,5 +41,5 @@ pub use kernel::{Kernel, KernelParts};
 pub use middleware::{KernelFuture, KernelLayer, KernelService};
 pub use rate_limit::LimitClass;
 pub use request::RequestContext;
-pub use run_events::{ResumeFrom, RunPosition};
+pub use run_events::{ResumeAt, ResumeFrom, RunPosition};
 pub use services::Services;

@@ -74,8 +74,9 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let mut exchange = Exchange::begin(&self.kernel, &request);
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let under_base = take_off_base(&self.kernel, &mut request);
+        let mut exchange = Exchange::begin(&self.kernel, &request, under_base);
         if is_preflight(request.method(), request.headers()) {
             let answer = answer_preflight(request.headers(), self.kernel.allowed_origins());
             return exchange.answer_early(request, answer);
@@ -174,8 +175,18 @@ struct Exchange {
     _active: Active,
 }
 
+/// Makes the path the one within this server, and says whether it was another.
+fn take_off_base(kernel: &Kernel, request: &mut ServiceRequest) -> bool {
+    let Some(within) = kernel.mounts().base().taken_off(request.uri()) else {
+        return false;
+    };
+    request.match_info_mut().get_mut().update(&within);
+    request.head_mut().uri = within;
+    true
+}
+
 impl Exchange {
-    fn begin(kernel: &Arc<Kernel>, request: &ServiceRequest) -> Self {
+    fn begin(kernel: &Arc<Kernel>, request: &ServiceRequest, under_base: bool) -> Self {
         let headers = request.headers();
         let Mount { dialect, limit } = kernel.mounts().find(request.path());
         let peer = request.peer_addr().map(|peer| peer.ip());
@@ -185,6 +196,7 @@ impl Exchange {
             client: peer.map(|peer| proxies.client_address(peer, headers)),
             limit,
             https: kernel.public_https() || proxies.says_https(peer, headers),
+            under_base,
         };
         // The query is left out of spans and logs: it may hold a token.
         let span = tracing::info_span!(

@@ -36,6 +36,8 @@ pub struct RequestContext {
     pub limit: LimitClass,
     /// Whether the client speaks HTTPS, as far as a trusted proxy or the public address say.
     pub https: bool,
+    /// Whether the path began with the server's base path: no proxy has taken it off.
+    pub under_base: bool,
 }
 
 impl FromRequest for RequestContext {

@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod fails;
 mod health;
+mod proxy;
 mod routes;
 mod sessions;
 mod system_metrics;

@@ -4,7 +4,7 @@ use majordomo_presentation_http::{LimitClass, Mounts};
 use paperclip::actix::web::{self, ServiceConfig};
 
 use crate::error::DIALECT;
-use crate::{agent_status, api_keys, auth, chat, documentation, events, health, sessions, system_metrics, version};
+use crate::{agent_status, api_keys, auth, chat, documentation, events, health, proxy, sessions, system_metrics, version};
 
 /// Both scopes. `/api/v1` stands first: scopes do not fall through. Where another dialect has routes under `/api` too,
 /// take [`configure_v1`] and [`configure_legacy`] and put both dialects' routes into one scope.
@@ -27,6 +27,8 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/chat").route(web::post().to(chat::chat)))
         .service(web::resource("/chat/stop").route(web::post().to(chat::stop_chat)))
         .service(web::resource("/chat/stream").route(web::get().to(chat::resume_chat)).route(web::post().to(chat::stream_chat)))
+        .service(web::resource("/diagnostics/proxy").route(web::get().to(proxy::diagnose_proxy)))
+        .service(web::resource("/diagnostics/proxy/stream").route(web::get().to(proxy::diagnose_proxy_stream)))
         .service(web::resource("/docs").route(web::get().to(documentation::docs)))
         .service(web::resource("/events/stream").route(web::get().to(events::stream_events)))
         .service(web::resource("/health").route(web::get().to(health::health)))

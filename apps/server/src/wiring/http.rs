@@ -7,8 +7,9 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use majordomo_infrastructure_system::SystemClock;
-use majordomo_presentation_http::address::TrustedProxies;
+use majordomo_presentation_http::address::{self, TrustedProxies};
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
+use majordomo_presentation_http::base_path::BasePath;
 use majordomo_presentation_http::origin::AllowedOrigins;
 use majordomo_presentation_http::rate_limit::{Rate, RateLimitConfig};
 use majordomo_presentation_http::{
@@ -18,7 +19,7 @@ use majordomo_presentation_openai as openai;
 use majordomo_presentation_pisovereign as pisovereign;
 use majordomo_presentation_pixcode as pixcode;
 use majordomo_presentation_pocketpaw as pocketpaw;
-use majordomo_settings::Settings;
+use majordomo_settings::{ForwardedHeader, Settings};
 use paperclip::actix::OpenApiExt as _;
 use paperclip::actix::web::ServiceConfig;
 use serde_json::Value;
@@ -86,6 +87,11 @@ pub(crate) struct Listening {
 pub(crate) fn http(settings: &Settings, services: Services) -> Http {
     let server = &settings.server;
     let networks = server.trusted_proxies.iter().map(|network| network.get());
+    let trusted_proxies =
+        TrustedProxies::new(networks.collect()).writing(match server.forwarded_header {
+            ForwardedHeader::XForwardedFor => address::ForwardedHeader::XForwarded,
+            ForwardedHeader::Forwarded => address::ForwardedHeader::Forwarded,
+        });
     let bypass = LocalBypass::new(LocalBypassConfig {
         enabled: settings.security.localhost_auth_bypass,
         listeners: &server.listen,
@@ -96,11 +102,12 @@ pub(crate) fn http(settings: &Settings, services: Services) -> Http {
         core: Core::new(tokio::runtime::Handle::current()),
         access: services.access.clone(),
         clock: Arc::new(SystemClock),
-        mounts: mounts(),
+        mounts: mounts().under(BasePath::new(server.base_path())),
         rate_limits: rate_limits(settings),
         bypass,
-        trusted_proxies: TrustedProxies::new(networks.collect()),
-        allowed_origins: AllowedOrigins::new(server.allowed_origins.clone()),
+        trusted_proxies,
+        allowed_origins: AllowedOrigins::new(server.allowed_origins.clone())
+            .with_own(server.public_origin().map(str::to_owned)),
         public_https: server
             .public_url
             .as_ref()

@@ -126,12 +126,19 @@ const FORWARDING_PREFIXES: [&str; 11] = [
     "tailscale-",
 ];
 
+/// Whether only proxies, tunnels and content delivery networks set this header.
+pub fn is_forwarding_header(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    FORWARDING.contains(&name)
+        || FORWARDING_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
 /// The first header that says a proxy has passed the request on.
 pub fn forwarding_header(headers: &HeaderMap) -> Option<&str> {
-    headers.keys().map(HeaderName::as_str).find(|name| {
-        FORWARDING.contains(name)
-            || FORWARDING_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-    })
+    headers
+        .keys()
+        .find(|name| is_forwarding_header(name))
+        .map(HeaderName::as_str)
 }

@@ -13,6 +13,7 @@ use majordomo_application::{Caller, ErrorKind, ServiceError};
 use majordomo_domain::{CredentialKind, Scope};
 use majordomo_presentation_http::address::TrustedProxies;
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
+use majordomo_presentation_http::base_path::BasePath;
 use majordomo_presentation_http::kernel::DEFAULT_BODY_LIMIT;
 use majordomo_presentation_http::openapi::{
     Body, BodyLimit, NoContent, OptionalBody, Params, PathParams, Reply,
@@ -253,6 +254,7 @@ pub(crate) struct Setup {
     pub proxies: TrustedProxies,
     pub origins: AllowedOrigins,
     pub public_https: bool,
+    pub base: BasePath,
 }
 
 impl Default for Setup {
@@ -266,6 +268,7 @@ impl Default for Setup {
             proxies: TrustedProxies::default(),
             origins: AllowedOrigins::default(),
             public_https: false,
+            base: BasePath::default(),
         }
     }
 }
@@ -299,7 +302,8 @@ pub(crate) async fn site(setup: Setup) -> Site {
         .at("/v1", &Verbose, LimitClass::PerMinute)
         .at("/v1/small", &Terse, LimitClass::Login)
         .at("/terse/", &Terse, LimitClass::Api)
-        .at("/health", &Verbose, LimitClass::Unlimited);
+        .at("/health", &Verbose, LimitClass::Unlimited)
+        .under(setup.base);
     let kernel = Kernel::new(KernelParts {
         core: Core::new(tokio::runtime::Handle::current()),
         access: Arc::new(access),

@@ -16,10 +16,10 @@ use majordomo_presentation_http::{
 
 use super::input::{SESSION_HEADER, SessionHeader};
 use super::request::ChatCompletionRequest;
-use super::response::{ChatCompletion, ChatCompletionChunk, Choice, Gathered, finish_reason};
+use super::response::{ChatCompletion, Choice, Gathered, finish_reason};
 use super::run_chunks::{agent_name, completion_id, failure, render, render_after};
 use super::transcript::instructions;
-use super::{Answer, Asked};
+use super::{Answer, Asked, Chunks};
 use crate::error::{invalid_parameter, refine};
 
 /// Gives the agent the last message of the request and waits for its answer, or streams it.
@@ -77,7 +77,7 @@ pub(super) async fn resume(
     Authenticated(caller): Authenticated,
     position: RunPosition,
     include_usage: bool,
-) -> Result<Sse<ChatCompletionChunk<'static>>, ApiError> {
+) -> Result<Chunks, ApiError> {
     let RunPosition { run, after } = position;
     let chat = Arc::clone(&services.chat);
     let from = after.saturating_sub(1);

@@ -19,6 +19,7 @@ pub(crate) struct ChatCompletionRequest {
         dead_code,
         reason = "documents the field; the head of the request has read it"
     )]
+    #[schemars(regex(pattern = r"\S"))]
     model: String,
     /// The conversation, oldest first.
     messages: Vec<RequestMessage>,

@@ -13,6 +13,7 @@ mod chat;
 mod dashboard;
 mod events;
 mod health;
+mod proxy;
 mod refusals;
 mod sessions;
 mod streams;
