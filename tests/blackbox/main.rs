@@ -19,6 +19,7 @@ mod cross_door;
 mod disk;
 mod documents;
 mod hostile_input;
+mod isolation;
 mod kill;
 mod openai;
 mod pisovereign;
