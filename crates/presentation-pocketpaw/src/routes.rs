@@ -4,7 +4,10 @@ use majordomo_presentation_http::{LimitClass, Mounts};
 use paperclip::actix::web::{self, ServiceConfig};
 
 use crate::error::DIALECT;
-use crate::{agent_status, api_keys, auth, chat, documentation, events, health, proxy, sessions, system_metrics, version};
+use crate::{
+    agent_status, api_keys, auth, chat, documentation, events, health, proxy, sessions,
+    system_metrics, version,
+};
 
 /// Both scopes. `/api/v1` stands first: scopes do not fall through. Where another dialect has routes under `/api` too,
 /// take [`configure_v1`] and [`configure_legacy`] and put both dialects' routes into one scope.
