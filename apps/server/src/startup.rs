@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use majordomo_application::Caller;
 use majordomo_application::access::AccessError;
-use majordomo_application::ports::RepositoryError;
+use majordomo_application::ports::{ErrorLog, RepositoryError};
 use majordomo_domain::CredentialKind;
 use majordomo_infrastructure_system::{
     DataDirError, MASTER_TOKEN_FILE, RandomSourceError, prepare_data_dir,
@@ -88,11 +88,16 @@ pub struct Application {
 
 impl Application {
     /// Opens the database, takes care of what the last process left unfinished, and listens.
-    pub async fn start(settings: Settings, data_dir: &Path) -> Result<Self, StartError> {
+    /// `errors` are the latest errors, which administrators may see.
+    pub async fn start(
+        settings: Settings,
+        data_dir: &Path,
+        errors: Arc<dyn ErrorLog>,
+    ) -> Result<Self, StartError> {
         prepare_data_dir(data_dir)?;
         let storage = wiring::storage(&settings, data_dir).await?;
         let models = Arc::new(wiring::models(&settings).await?);
-        let services = wiring::services(&settings, data_dir, &storage, models).await?;
+        let services = wiring::services(&settings, data_dir, &storage, models, errors).await?;
         let recovered = services.chat.recover().await?;
         if recovered > 0 {
             tracing::info!(
@@ -100,6 +105,7 @@ impl Application {
                 "took care of runs that the last process left unfinished"
             );
         }
+        wiring::watch_health(&services);
         let (handle, broken) = wiring::http(&settings, services.clone()).run()?;
         // A folder in which nothing can be written has failed above; a missing file only hides the server from the CLI.
         let announcement = http_address(&handle.addresses)

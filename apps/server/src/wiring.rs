@@ -2,10 +2,12 @@
 
 mod http;
 mod models;
+mod operations;
 mod services;
 mod storage;
 
 pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
+pub(crate) use operations::{error_log, watch_health};
 pub(crate) use services::services;
 pub(crate) use storage::{StorageError, describe_database, migrate, pending_migrations, storage};

@@ -16,6 +16,7 @@ use crate::client::{Client, ClientError};
 use crate::instance::Instance;
 use crate::startup::{Application, StartError};
 use crate::telemetry::{self, LevelError};
+use crate::wiring;
 
 /// Why a subcommand failed.
 #[derive(Debug, Error)]
@@ -146,7 +147,8 @@ impl Context {
         settings.server.workers = Some(1);
         settings.security.rate_limit_enabled = false;
         let patience = Duration::from_secs(settings.server.shutdown_timeout_secs);
-        let application = Application::start(settings, &data_dir).await?;
+        let errors = wiring::error_log(&data_dir);
+        let application = Application::start(settings, &data_dir, errors).await?;
         let client = Client::new(
             format!("http://{}", application.address()),
             application.master_token()?,

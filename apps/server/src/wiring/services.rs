@@ -9,16 +9,16 @@ use majordomo_application::access::{
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
-use majordomo_application::operations::HealthService;
-use majordomo_application::ports::{Clock, IdGenerator, SessionRepository, Tool};
+use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
 use majordomo_application::tools::{Calculator, CurrentTime, SearchSessions, ToolRegistry};
 use majordomo_domain::UserId;
 use majordomo_infrastructure_system::{
-    Argon2PasswordHasher, FileMasterTokenStore, Process, RandomIds, SystemClock,
+    Argon2PasswordHasher, FileMasterTokenStore, RandomIds, SystemClock,
 };
 use majordomo_presentation_http::Services;
 use majordomo_settings::{SecuritySettings, Settings, UserUuid};
 
+use super::operations::health;
 use super::storage::Storage;
 use crate::startup::StartError;
 
@@ -31,6 +31,7 @@ pub(crate) async fn services(
     data_dir: &Path,
     storage: &Storage,
     models: Arc<ModelRegistry>,
+    errors: Arc<dyn ErrorLog>,
 ) -> Result<Services, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(RandomIds::new()?);
@@ -62,9 +63,13 @@ pub(crate) async fn services(
         inference.clone(),
         agent(settings),
     );
-    let health = HealthService::new(models.clone(), storage.health.clone(), clock)
-        .with_process(Arc::new(Process::started()))
-        .with_environment(settings.server.environment.as_str());
+    let health = health(
+        settings,
+        data_dir,
+        storage.health.clone(),
+        models.clone(),
+        errors,
+    );
     Ok(Services {
         completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
         sessions: Arc::new(SessionService::new(
