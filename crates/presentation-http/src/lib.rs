@@ -20,6 +20,7 @@ pub mod core;
 pub mod dialect;
 pub mod docs_pages;
 pub mod error;
+mod head;
 mod headers;
 pub mod http_metrics;
 pub mod kernel;

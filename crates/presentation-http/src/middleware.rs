@@ -19,6 +19,7 @@ use tracing::Span;
 
 use crate::dialect::{Dialect, Failed, Mount, render};
 use crate::error::{ApiError, ErrorClass};
+use crate::head::{ask_as_get, without_body};
 use crate::headers::{answer_preflight, is_preflight, secure, share};
 use crate::http_metrics::HttpMetrics;
 use crate::kernel::Kernel;
@@ -96,6 +97,7 @@ where
             }
         }
         request.extensions_mut().insert(context);
+        ask_as_get(&mut request);
         let inner = exchange.span.in_scope(|| self.inner.call(request));
         KernelFuture {
             state: State::Inner { inner, exchange },
@@ -254,6 +256,9 @@ impl Exchange {
             }
         };
         self.complete(response.response().status(), response.headers_mut());
+        if self.method == Method::HEAD {
+            response = without_body(response);
+        }
         response
     }
 
