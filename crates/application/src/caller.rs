@@ -1,7 +1,10 @@
 //! Who is asking.
 
+use std::sync::{Arc, LazyLock};
+
 use majordomo_domain::{
-    AuditRecord, CredentialKind, RequestSource, Scope, Scopes, Timestamp, UserId, UserRole,
+    AuditRecord, CredentialKind, KeyLimits, ModelRef, RequestSource, Scope, Scopes, Timestamp,
+    UserId, UserRole,
 };
 use thiserror::Error;
 
@@ -20,6 +23,8 @@ pub struct Caller {
     pub credential: CredentialKind,
     /// Where the request comes from, for the audit log: the web kernel says so, all others leave it empty.
     pub source: RequestSource,
+    /// What limits the key that was shown, where one with limits was shown.
+    pub limits: Arc<KeyLimits>,
 }
 
 /// The credential does not allow this.
@@ -46,6 +51,7 @@ impl ScopeDenied {
     fn who(&self) -> &'static str {
         match self.credential {
             CredentialKind::ApiKey(_) | CredentialKind::ConfiguredKey => "API key",
+            CredentialKind::OAuthToken(_) => "OAuth token",
             CredentialKind::SessionToken => "Session token",
             CredentialKind::Login => "User",
             CredentialKind::MasterToken
@@ -80,7 +86,27 @@ impl Caller {
             scopes: scopes.intersect(role.scopes()),
             credential,
             source: RequestSource::default(),
+            limits: no_limits(),
         }
+    }
+
+    /// The same caller, whose request comes from `source`.
+    #[must_use]
+    pub fn asking_from(mut self, source: RequestSource) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// The same caller within the limits of a key.
+    #[must_use]
+    pub fn within(mut self, limits: Arc<KeyLimits>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether `model` may be asked. What may not be asked does not exist for this caller.
+    pub fn may_ask(&self, model: &ModelRef) -> bool {
+        self.limits.allows_model(model)
     }
 
     /// The operator, with every scope.
@@ -125,4 +151,10 @@ impl Caller {
             credential: self.credential.clone(),
         }
     }
+}
+
+/// One value for all who have no limits: callers are made for every request.
+fn no_limits() -> Arc<KeyLimits> {
+    static NONE: LazyLock<Arc<KeyLimits>> = LazyLock::new(Arc::default);
+    Arc::clone(&NONE)
 }

@@ -17,6 +17,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
+use crate::auth::Renewal;
 use crate::dialect::{Dialect, Failed, Mount, render};
 use crate::error::{ApiError, ErrorClass};
 use crate::head::{ask_as_get, without_body};
@@ -24,6 +25,7 @@ use crate::headers::{answer_preflight, is_preflight, secure, share};
 use crate::http_metrics::HttpMetrics;
 use crate::kernel::Kernel;
 use crate::rate_limit::Allowance;
+use crate::refusals;
 use crate::request::{REQUEST_ID, RequestContext, request_id};
 
 /// Wraps the application: `App::new().wrap(KernelLayer::new(kernel))`, as the outermost layer.
@@ -92,6 +94,7 @@ where
                     path: request.path(),
                 };
                 let error = ApiError::rate_limited(wait);
+                refusals::note(&self.kernel, request.request(), &context, &error);
                 let answer = render(exchange.dialect, &error, failed);
                 return exchange.answer_early(request, answer);
             }
@@ -245,9 +248,11 @@ impl Exchange {
         &self,
         response: ServiceResponse<B>,
     ) -> ServiceResponse<EitherBody<B>> {
+        let renewal = response.request().extensions_mut().remove::<Renewal>();
         let mut response = match failure_of(&response) {
             None => response.map_into_left_body(),
             Some(error) => {
+                refusals::note(&self.kernel, response.request(), &self.context, &error);
                 let mut rendered = self.render(&error);
                 if let Some(allow) = response.headers().get(header::ALLOW) {
                     rendered.headers_mut().insert(header::ALLOW, allow.clone());
@@ -255,6 +260,9 @@ impl Exchange {
                 response.into_response(rendered).map_into_right_body()
             }
         };
+        if let Some(renewal) = renewal {
+            renewal.write(response.headers_mut());
+        }
         self.complete(response.response().status(), response.headers_mut());
         if self.method == Method::HEAD {
             response = without_body(response);

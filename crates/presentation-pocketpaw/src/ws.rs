@@ -140,7 +140,7 @@ async fn open_socket(
         .map_or_else(SocketTiming::default, |timing| ***timing);
     let context = Context {
         presented: presented(&kernel, &request),
-        client: facts.client,
+        source: facts.source(),
         kernel,
         services,
     };

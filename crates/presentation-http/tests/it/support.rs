@@ -25,7 +25,8 @@ use majordomo_presentation_http::{
     KernelParts, LimitClass, Mounts, RequestContext,
 };
 use majordomo_testkit::{
-    FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher, SequentialIds,
+    FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, SequentialIds,
 };
 use paperclip::actix::web::ServiceConfig;
 use paperclip::actix::{OpenApiExt as _, api_v2_operation};
@@ -285,6 +286,9 @@ pub(crate) async fn site(setup: Setup) -> Site {
     let access = AccessService::open(
         AccessPorts {
             keys: Arc::new(InMemoryStore::new()),
+            users: Arc::new(InMemoryStore::new()),
+            audit: Arc::new(InMemoryStore::new()),
+            signing_key: Arc::new(InMemorySigningKeyStore::default()),
             master_token: Arc::new(InMemoryMasterTokenStore::default()),
             hasher: Arc::new(PlainPasswordHasher),
             clock: clock.clone(),
@@ -292,6 +296,7 @@ pub(crate) async fn site(setup: Setup) -> Site {
         },
         AccessConfig {
             session_token_ttl: Duration::from_hours(1),
+            login_token_ttl: Duration::from_hours(2),
             configured_keys: Vec::new(),
         },
     )
@@ -338,6 +343,7 @@ impl Site {
             name: "test".to_owned(),
             scopes: vec![Scope::Chat.to_string()],
             expires_at: None,
+            ..CreateApiKey::default()
         };
         let issued = self.kernel.access().create_key(&operator(), key).await;
         issued.unwrap().secret

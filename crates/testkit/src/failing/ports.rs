@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
+use majordomo_application::ports::settings_repository::{Resealed, SettingChange, StoredSetting};
 use majordomo_application::ports::{
     Accepted, Answer, ApiKeyRepository, AuditFilter, AuditLog, Durability, KeyUse, MessageWindow,
     NewTurn, RepositoryError, RunJournal, SearchHit, SearchQuery, SelfAuditRepository,
-    SessionRepository, StorageHealth, StorageStatus,
+    SessionRepository, SettingsRepository, StorageHealth, StorageStatus,
 };
 use majordomo_domain::{
     ApiKey, ApiKeyId, AuditChain, AuditEntry, AuditHash, AuditRecord, Message, MessageId, Run,
@@ -156,8 +157,13 @@ impl RunJournal for FailingStore {
 
 #[async_trait]
 impl ApiKeyRepository for FailingStore {
-    async fn insert(&self, key: &ApiKey, digest: &Digest) -> Result<(), RepositoryError> {
-        self.call("api_keys.insert", self.api_keys.insert(key, digest))
+    async fn insert(
+        &self,
+        key: &ApiKey,
+        digest: &Digest,
+        record: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("api_keys.insert", self.api_keys.insert(key, digest, record))
             .await
     }
 
@@ -167,6 +173,11 @@ impl ApiKeyRepository for FailingStore {
             self.api_keys.find_by_digest(digest),
         )
         .await
+    }
+
+    async fn find(&self, owner: &UserId, id: &ApiKeyId) -> Result<Option<ApiKey>, RepositoryError> {
+        self.call("api_keys.find", self.api_keys.find(owner, id))
+            .await
     }
 
     async fn list(&self, owner: &UserId, limit: u32) -> Result<Vec<ApiKey>, RepositoryError> {
@@ -179,9 +190,27 @@ impl ApiKeyRepository for FailingStore {
         owner: &UserId,
         id: &ApiKeyId,
         at: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        self.call("api_keys.revoke", self.api_keys.revoke(owner, id, at))
-            .await
+        self.call(
+            "api_keys.revoke",
+            self.api_keys.revoke(owner, id, at, record),
+        )
+        .await
+    }
+
+    async fn set_enabled(
+        &self,
+        owner: &UserId,
+        id: &ApiKeyId,
+        enabled: bool,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call(
+            "api_keys.set_enabled",
+            self.api_keys.set_enabled(owner, id, enabled, record),
+        )
+        .await
     }
 
     async fn rotate(
@@ -190,10 +219,12 @@ impl ApiKeyRepository for FailingStore {
         successor: &ApiKey,
         digest: &Digest,
         at: Timestamp,
+        end: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
         self.call(
             "api_keys.rotate",
-            self.api_keys.rotate(id, successor, digest, at),
+            self.api_keys.rotate(id, successor, digest, at, end, record),
         )
         .await
     }
@@ -208,6 +239,47 @@ impl ApiKeyRepository for FailingStore {
 impl StorageHealth for FailingStore {
     async fn check(&self) -> Result<StorageStatus, RepositoryError> {
         self.call("health.check", self.health.check()).await
+    }
+}
+
+#[async_trait]
+impl SettingsRepository for FailingStore {
+    async fn list(
+        &self,
+        owner: &UserId,
+        limit: u32,
+    ) -> Result<Vec<StoredSetting>, RepositoryError> {
+        self.call("settings.list", self.settings.list(owner, limit))
+            .await
+    }
+
+    async fn named(&self, name: &str, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError> {
+        self.call("settings.named", self.settings.named(name, limit))
+            .await
+    }
+
+    async fn change(
+        &self,
+        changes: &[SettingChange],
+        at: Timestamp,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("settings.change", self.settings.change(changes, at, audit))
+            .await
+    }
+
+    async fn sealed(&self, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError> {
+        self.call("settings.sealed", self.settings.sealed(limit))
+            .await
+    }
+
+    async fn reseal(
+        &self,
+        changes: &[Resealed],
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("settings.reseal", self.settings.reseal(changes, audit))
+            .await
     }
 }
 
