@@ -193,16 +193,12 @@ impl SettingsRepository for DieselSettingsRepository {
     ) -> Result<(), RepositoryError> {
         let input = (changes.to_vec(), at, audit.clone());
         self.db
-            .write(
-                Durability::Flushed,
-                input,
-                |conn, (changes, at, record)| {
-                    Box::pin(async move {
-                        change(conn, changes, *at).await?;
-                        audit::append(conn, record).await
-                    })
-                },
-            )
+            .write(Durability::Flushed, input, |conn, (changes, at, record)| {
+                Box::pin(async move {
+                    change(conn, changes, *at).await?;
+                    audit::append(conn, record).await
+                })
+            })
             .await
     }
 

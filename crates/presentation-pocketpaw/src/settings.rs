@@ -31,9 +31,7 @@ pub(crate) struct SettingsResponse(
 
 /// Settings to change, by name, or the same under `settings`.
 #[derive(Deserialize, JsonSchema)]
-pub(crate) struct ChangeSettingsRequest(
-    #[schemars(with = "Map<String, Value>")] Value,
-);
+pub(crate) struct ChangeSettingsRequest(#[schemars(with = "Map<String, Value>")] Value);
 
 /// What came of it.
 #[derive(Debug, Serialize, JsonSchema)]

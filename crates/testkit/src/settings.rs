@@ -36,7 +36,12 @@ impl SecretBox for BackwardsSecretBox {
 }
 
 fn prefix(place: SecretPlace<'_>) -> String {
-    format!("sealed:{}/{}/{}:", place.table, place.column, place.row.join("/"))
+    format!(
+        "sealed:{}/{}/{}:",
+        place.table,
+        place.column,
+        place.row.join("/")
+    )
 }
 
 /// Layers over an agent's configuration: a few keys can be stored, each within bounds.
@@ -73,7 +78,9 @@ impl SettingsLayers for SimpleSettingsLayers {
             models: None,
         };
         let prompt = SettingValue::Text(self.agent.system_prompt.clone());
-        effective.values.insert("agent.system_prompt".to_owned(), prompt);
+        effective
+            .values
+            .insert("agent.system_prompt".to_owned(), prompt);
         let mut providers = BTreeMap::new();
         for (key, value) in &stored.values {
             if let Some((name, field)) = provider_field(key) {
@@ -83,7 +90,10 @@ impl SettingsLayers for SimpleSettingsLayers {
                 }
                 continue;
             }
-            if ["kept.", "secrets.", "identity.", "preference."].iter().any(|prefix| key.starts_with(prefix)) {
+            if ["kept.", "secrets.", "identity.", "preference."]
+                .iter()
+                .any(|prefix| key.starts_with(prefix))
+            {
                 continue;
             }
             set(&mut effective, key, value)?;
@@ -91,7 +101,10 @@ impl SettingsLayers for SimpleSettingsLayers {
         }
         for key in stored.secrets.keys() {
             if let Some((name, _)) = provider_field(key) {
-                providers.entry(name).or_insert_with(|| provider(name)).has_key = true;
+                providers
+                    .entry(name)
+                    .or_insert_with(|| provider(name))
+                    .has_key = true;
             }
         }
         effective.providers = providers.into_values().collect();
@@ -112,7 +125,11 @@ fn provider(name: &str) -> ProviderSummary {
     }
 }
 
-fn set(effective: &mut EffectiveSettings, key: &str, value: &SettingValue) -> Result<(), FieldError> {
+fn set(
+    effective: &mut EffectiveSettings,
+    key: &str,
+    value: &SettingValue,
+) -> Result<(), FieldError> {
     let agent = &mut effective.agent;
     match (key, value) {
         ("agent.system_prompt", SettingValue::Text(text)) => agent.system_prompt.clone_from(text),
@@ -151,11 +168,16 @@ fn check_default(effective: &mut EffectiveSettings) {
         .map(|(provider, _)| provider.to_owned());
     if let Some(provider) = provider
         && provider != "builtin"
-        && !effective.providers.iter().any(|known| known.name == provider)
+        && !effective
+            .providers
+            .iter()
+            .any(|known| known.name == provider)
     {
         effective.values.remove("models.default");
         let problem = format!("no provider is called `{provider}`");
-        effective.ignored.insert("models.default".to_owned(), problem);
+        effective
+            .ignored
+            .insert("models.default".to_owned(), problem);
     }
 }
 

@@ -13,9 +13,10 @@ use majordomo_application::ports::{
     EffectiveSettings, ProviderSummary, SettingsLayers, SettingsRepository, StoredLayer,
 };
 use majordomo_application::settings::{
-    KEPT_PREFIX, PREFERENCE_PREFIX, SECRET_PREFIX, SettingsError as StoredSettingsError, SettingsPorts,
-    SettingsSecrets, SettingsService,
+    KEPT_PREFIX, PREFERENCE_PREFIX, SECRET_PREFIX, SettingsError as StoredSettingsError,
+    SettingsPorts, SettingsSecrets, SettingsService,
 };
+use majordomo_domain::AuditRecord;
 use majordomo_infrastructure_system::{
     MalformedSecretKey, SecretKey, SecretKeyFile, SecretKeyFileError, SecretKeys, SystemClock,
     XChaChaSecretBox,
@@ -87,10 +88,7 @@ pub(crate) async fn live_settings(
     repository: Arc<dyn SettingsRepository>,
 ) -> Result<LiveSettings, LiveSettingsError> {
     let keys = secret_keys(&layers, data_dir, repository.as_ref()).await?;
-    let secrets = SettingsSecrets::new(
-        repository.clone(),
-        Arc::new(XChaChaSecretBox::new(keys)),
-    );
+    let secrets = SettingsSecrets::new(repository.clone(), Arc::new(XChaChaSecretBox::new(keys)));
     secrets.check().await?;
     let stored = secrets.installation().await?;
     let (layer, _) = stored_settings(&stored).map_err(LiveSettingsError::Wrong)?;
@@ -334,4 +332,46 @@ fn from_toml(value: &toml::Value) -> Option<SettingValue> {
         }
         toml::Value::Datetime(_) | toml::Value::Table(_) => return None,
     })
+}
+
+/// What rotating the keys came to.
+pub(crate) struct Rotation {
+    /// The id of the key that seals now.
+    pub(crate) key_id: String,
+    /// How many secrets were sealed anew.
+    pub(crate) sealed: usize,
+}
+
+/// Seals every stored secret under a new key: one that is made, where the keys are in the file, else the first of the
+/// environment. The file holds the old keys until all secrets are sealed anew, so that a crash in between loses nothing.
+pub(crate) async fn rotate_secrets(
+    layers: &Layers,
+    data_dir: &Path,
+    repository: Arc<dyn SettingsRepository>,
+    record: &AuditRecord,
+) -> Result<Rotation, LiveSettingsError> {
+    let known = secret_keys(layers, data_dir, repository.as_ref()).await?;
+    let file = layers
+        .secret_keys()
+        .is_none()
+        .then(|| SecretKeyFile::new(data_dir));
+    let keys = match &file {
+        None => known,
+        Some(file) => {
+            let key = SecretKey::generate().map_err(|_| LiveSettingsError::Random)?;
+            let keys = known.succeeded_by(key);
+            file.store(&keys)?;
+            keys
+        }
+    };
+    let secrets = Arc::new(XChaChaSecretBox::new(keys.clone()));
+    let sealed = SettingsSecrets::new(repository, secrets)
+        .reseal(record)
+        .await?;
+    let current = keys.current_only();
+    if let Some(file) = &file {
+        file.store(&current)?;
+    }
+    let key_id = current.ids().next().unwrap_or_default().to_owned();
+    Ok(Rotation { key_id, sealed })
 }

@@ -5,7 +5,9 @@ use majordomo_domain::Scope;
 use crate::caller::Caller;
 use crate::error::FieldError;
 use crate::ports::settings_repository::{SettingChange, SettingValue, StoredValue};
-use crate::settings::{PREFERENCE_PREFIX, MAX_SETTINGS, MAX_VALUE_BYTES, SettingsError, SettingsService};
+use crate::settings::{
+    MAX_SETTINGS, MAX_VALUE_BYTES, PREFERENCE_PREFIX, SettingsError, SettingsService,
+};
 
 impl SettingsService {
     /// The text that a dialect keeps for the caller under this name.

@@ -11,5 +11,7 @@ mod models;
 mod operations;
 mod recovery;
 mod sessions;
+mod settings;
 mod support;
 mod turns;
+mod usage;

@@ -94,7 +94,9 @@ pub(super) fn name_of(key: &str) -> &str {
     let field = FIELDS.iter().find(|field| match field.place {
         Place::Core(known) => known == key,
         Place::Address(provider) => {
-            let rest = key.strip_prefix("providers.").and_then(|rest| rest.strip_prefix(provider));
+            let rest = key
+                .strip_prefix("providers.")
+                .and_then(|rest| rest.strip_prefix(provider));
             rest.is_some_and(|rest| rest.is_empty() || rest == ".base_url")
         }
         _ => false,
@@ -160,7 +162,11 @@ fn check(kind: Kind, value: &Value) -> Result<(), (&'static str, String)> {
             format!("Input should be one of: {}", words.join(", ")),
         )),
         Kind::Texts => check_list(value, Value::is_string, "strings"),
-        Kind::List => check_list(value, |item| item.is_string() || item.is_i64(), "strings or integers"),
+        Kind::List => check_list(
+            value,
+            |item| item.is_string() || item.is_i64(),
+            "strings or integers",
+        ),
         Kind::Table if !value.is_object() => wrong("dict_type", "Input should be a valid object"),
         Kind::Table if value.to_string().len() > MAX_TABLE => Err((
             "too_long",

@@ -22,7 +22,12 @@ const MAX_SECRET: usize = 20_000;
 const OPENROUTER: &str = "https://openrouter.ai/api/v1";
 /// How keys of some services begin, and what to say of those that do not.
 const KEY_FORMATS: [(&str, &str, &str, &str); 2] = [
-    ("anthropic_api_key", "Anthropic API key", "sk-ant-", "sk-ant-..."),
+    (
+        "anthropic_api_key",
+        "Anthropic API key",
+        "sk-ant-",
+        "sk-ant-...",
+    ),
     ("openai_api_key", "OpenAI API key", "sk-", "sk-..."),
 ];
 
@@ -55,7 +60,9 @@ impl CheckedChange {
                 },
                 Known::Secret(key) => match secret(&value) {
                     Ok(text) => {
-                        change.warnings.extend(format_warning(&name, text.as_deref()));
+                        change
+                            .warnings
+                            .extend(format_warning(&name, text.as_deref()));
                         change.secrets.push((key, text));
                     }
                     Err(words) => issues.push(issue(&name, "string_type", words)),
@@ -65,15 +72,24 @@ impl CheckedChange {
         if !protected.is_empty() {
             let fields = protected.join(", ");
             let words = format!("Field(s) {fields} cannot be modified via the API");
-            return Err(ApiError::new(ErrorClass::Forbidden, "protected_settings", words));
+            return Err(ApiError::new(
+                ErrorClass::Forbidden,
+                "protected_settings",
+                words,
+            ));
         }
         if !issues.is_empty() {
             return Err(ApiError::invalid(ErrorClass::Invalid, issues));
         }
         if !unknown.is_empty() {
-            let names = unknown.iter().map(|name| name.chars().take(64).collect::<String>());
+            let names = unknown
+                .iter()
+                .map(|name| name.chars().take(64).collect::<String>());
             let names: Vec<String> = names.take(20).collect();
-            change.warnings.push(format!("Unknown settings were ignored: {}", names.join(", ")));
+            change.warnings.push(format!(
+                "Unknown settings were ignored: {}",
+                names.join(", ")
+            ));
         }
         Ok(change)
     }
@@ -161,8 +177,7 @@ fn format_warning(name: &str, secret: Option<&str>) -> Option<String> {
         }
         ("Telegram bot token", "123456789:ABC...")
     } else {
-        let (_, label, prefix, expected) =
-            KEY_FORMATS.iter().find(|(known, ..)| *known == name)?;
+        let (_, label, prefix, expected) = KEY_FORMATS.iter().find(|(known, ..)| *known == name)?;
         if secret.starts_with(prefix) {
             return None;
         }
@@ -199,7 +214,9 @@ fn put(
             {
                 let file = with_name(&view.user_file, name);
                 let change = Change::Set(SettingValue::Text(file));
-                update.personal.insert(IdentityFile::User.key().to_owned(), change);
+                update
+                    .personal
+                    .insert(IdentityFile::User.key().to_owned(), change);
             }
         }
         Place::Elsewhere(place) => warnings.push(format!(
@@ -260,7 +277,9 @@ fn choose_model(
     let was_chosen = |name: &str| {
         let key = format!("{KEPT}{name}");
         view.kept.contains_key(&key)
-            || update.installation.contains_key(&format!("{KEPT_PREFIX}{key}"))
+            || update
+                .installation
+                .contains_key(&format!("{KEPT_PREFIX}{key}"))
     };
     let chosen: Map<String, Value> = settings
         .iter()
@@ -273,7 +292,9 @@ fn choose_model(
     let provider = model.split('/').next().unwrap_or_default();
     if is_there(provider, &update.installation, view) {
         let default = Change::Set(SettingValue::Text(model));
-        update.installation.insert("models.default".to_owned(), default);
+        update
+            .installation
+            .insert("models.default".to_owned(), default);
     } else {
         warnings.push(format!(
             "{model} does not answer yet: set the API key or address of {provider}"
@@ -289,9 +310,7 @@ fn is_switch(name: &str) -> bool {
 /// Whether a provider is configured once the changes are made.
 fn is_there(provider: &str, changes: &BTreeMap<String, Change>, view: &SettingsView) -> bool {
     let part = |part: &str| changes.get(&format!("providers.{provider}.{part}"));
-    let set = |change: Option<&Change>| {
-        matches!(change, Some(Change::Set(_) | Change::Secret(_)))
-    };
+    let set = |change: Option<&Change>| matches!(change, Some(Change::Set(_) | Change::Secret(_)));
     provider == "builtin"
         || set(part("api_key"))
         || set(part("base_url"))
@@ -325,7 +344,13 @@ fn with_name(file: &str, name: &str) -> String {
 pub(super) fn in_client_words(words: &str) -> String {
     words
         .split(' ')
-        .map(|word| if word.contains('.') { name_of(word) } else { word })
+        .map(|word| {
+            if word.contains('.') {
+                name_of(word)
+            } else {
+                word
+            }
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -1,8 +1,8 @@
 //! THE TABLE of settings as clients know them, in the order they are answered.
 
 use super::catalogue::Kind::{
-    Choice, Flag, Integer, List, NullableInteger, NullableNumber, NullableText, Number, Table, Text,
-    Texts,
+    Choice, Flag, Integer, List, NullableInteger, NullableNumber, NullableText, Number, Table,
+    Text, Texts,
 };
 use super::catalogue::Place::{Address, Core, Elsewhere, Kept, Personal, Protected};
 use super::catalogue::{Field, Kind, Place};

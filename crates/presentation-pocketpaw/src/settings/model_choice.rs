@@ -21,8 +21,16 @@ const PROVIDERS: [(&str, &str, &str); 9] = [
 
 /// An agent backend as clients choose it, with the settings of its provider and model.
 const BACKENDS: [(&str, &str, &str); 3] = [
-    ("claude_agent_sdk", "claude_sdk_provider", "claude_sdk_model"),
-    ("openai_agents", "openai_agents_provider", "openai_agents_model"),
+    (
+        "claude_agent_sdk",
+        "claude_sdk_provider",
+        "claude_sdk_model",
+    ),
+    (
+        "openai_agents",
+        "openai_agents_provider",
+        "openai_agents_model",
+    ),
     ("google_adk", "google_adk_provider", "google_adk_model"),
 ];
 

@@ -36,9 +36,10 @@ fn value(view: &SettingsView, field: &Field, default: &Value) -> Value {
         Place::Elsewhere("server.allowed_origins") => {
             view.values.get("server.allowed_origins").map(to_json)
         }
-        Place::Protected if field.name == "localhost_auth_bypass" => {
-            view.values.get("security.localhost_auth_bypass").map(to_json)
-        }
+        Place::Protected if field.name == "localhost_auth_bypass" => view
+            .values
+            .get("security.localhost_auth_bypass")
+            .map(to_json),
         Place::Elsewhere(_) | Place::Protected => None,
     };
     held.unwrap_or_else(|| default.clone())
