@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod chat;
 mod context;
 mod doctor;
@@ -63,6 +64,9 @@ enum Command {
     /// Show or replace the master token
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Read and check the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print the OpenAPI document of an API
     Openapi(openapi::OpenapiArgs),
     /// Bring the database up to date
@@ -119,6 +123,8 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
             .block_on(async |context| keys::run(context, command, output).await),
         Command::Token(command) => Context::load(&global)?
             .block_on(async |context| token::run(context, command, output).await),
+        Command::Audit(command) => Context::load(&global)?
+            .block_on(async |context| audit::run(context, command, output).await),
         Command::Openapi(args) => openapi::run(&args, output),
         Command::Migrate(args) => Context::load(&global)?
             .block_on(async |context| migrate::run(context, &args, output).await),

@@ -20,7 +20,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::instance::Announcement;
-use crate::wiring::{self, ModelsConfigError, StorageError};
+use crate::wiring::{self, AuditTasks, ModelsConfigError, StorageError};
 
 /// Why a server does not start, or breaks.
 #[derive(Debug, Error)]
@@ -81,6 +81,7 @@ pub struct Application {
     services: Services,
     http: ServerHandle,
     broken: Option<oneshot::Receiver<io::Result<()>>>,
+    audit: AuditTasks,
     database: String,
     token_file: PathBuf,
     _announcement: Option<Announcement>,
@@ -106,7 +107,14 @@ impl Application {
             );
         }
         wiring::watch_health(&services);
-        let (handle, broken) = wiring::http(&settings, services.clone()).run()?;
+        let http = wiring::http(&settings, services.clone());
+        let refusals = http.refusals();
+        let (handle, broken) = http.run()?;
+        let audit = AuditTasks::start(
+            services.audit.clone(),
+            refusals,
+            services.self_audit.clone(),
+        );
         // A folder in which nothing can be written has failed above; a missing file only hides the server from the CLI.
         let announcement = http_address(&handle.addresses)
             .and_then(|address| Announcement::write(data_dir, address).ok());
@@ -115,6 +123,7 @@ impl Application {
             services,
             http: handle.server,
             broken: Some(broken),
+            audit,
             database: wiring::describe_database(&settings, data_dir),
             token_file: data_dir.join(MASTER_TOKEN_FILE),
             _announcement: announcement,
@@ -173,6 +182,8 @@ impl Application {
     pub async fn stop(self, patience: Duration) {
         self.services.chat.shut_down(patience).await;
         let _ = tokio::time::timeout(patience, self.http.stop(true)).await;
+        // What was refused to the last is recorded.
+        let _ = tokio::time::timeout(patience, self.audit.stop()).await;
     }
 }
 

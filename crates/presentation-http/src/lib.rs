@@ -28,6 +28,7 @@ mod middleware;
 pub mod openapi;
 pub mod origin;
 pub mod rate_limit;
+mod refusals;
 pub mod request;
 pub mod run_events;
 mod services;

@@ -5,6 +5,7 @@
 
 mod agent_status;
 mod api_keys;
+mod audit;
 mod auth;
 mod chat;
 mod documentation;
@@ -14,6 +15,7 @@ mod fails;
 mod health;
 mod proxy;
 mod routes;
+mod self_audit;
 mod sessions;
 mod system_metrics;
 mod version;

@@ -5,7 +5,7 @@ use paperclip::actix::web::{self, ServiceConfig};
 
 use crate::error::DIALECT;
 use crate::{
-    agent_status, api_keys, auth, chat, documentation, events, health, proxy, sessions,
+    agent_status, api_keys, audit, auth, chat, documentation, events, health, proxy, self_audit, sessions,
     system_metrics, version,
 };
 
@@ -21,6 +21,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
 pub fn configure_v1(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/agent/status").route(web::get().to(agent_status::agent_status)))
         .service(web::resource("/agent/status/stream").route(web::get().to(agent_status::stream_agent_status)))
+        .service(web::resource("/audit").route(web::get().to(audit::list_audit_entries)).route(web::delete().to(audit::archive_audit_entries)))
         .service(web::resource("/auth/api-keys").route(web::get().to(api_keys::list_api_keys)).route(web::post().to(api_keys::create_api_key)))
         .service(web::resource("/auth/api-keys/{id}").route(web::delete().to(api_keys::revoke_api_key)))
         .service(web::resource("/auth/api-keys/{id}/rotate").route(web::post().to(api_keys::rotate_api_key)))
@@ -40,6 +41,10 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/metrics/system").route(web::get().to(system_metrics::system_metrics)))
         .service(web::resource("/openapi.json").route(web::get().to(documentation::openapi)))
         .service(web::resource("/redoc").route(web::get().to(documentation::redoc)))
+        .service(web::resource("/security-audit").route(web::post().to(self_audit::run_security_audit)))
+        .service(web::resource("/self-audit/reports").route(web::get().to(self_audit::list_self_audit_reports)))
+        .service(web::resource("/self-audit/reports/{date}").route(web::get().to(self_audit::get_self_audit_report)))
+        .service(web::resource("/self-audit/run").route(web::post().to(self_audit::run_self_audit)))
         .service(web::resource("/sessions").route(web::get().to(sessions::list_sessions)).route(web::post().to(sessions::create_session)))
         .service(web::resource("/sessions/search").route(web::get().to(sessions::search_sessions)))
         .service(web::resource("/sessions/{id}").route(web::delete().to(sessions::delete_session)))
@@ -53,7 +58,8 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
 /// The routes of the dashboard, for the scope `/api`.
 #[rustfmt::skip] // One line for each path.
 pub fn configure_legacy(cfg: &mut ServiceConfig) {
-    cfg.service(web::resource("/auth/login").route(web::post().to(auth::dashboard_login)))
+    cfg.service(web::resource("/audit").route(web::get().to(audit::dashboard_list_audit_entries)).route(web::delete().to(audit::dashboard_archive_audit_entries)))
+        .service(web::resource("/auth/login").route(web::post().to(auth::dashboard_login)))
         .service(web::resource("/auth/logout").route(web::post().to(auth::dashboard_logout)))
         .service(web::resource("/auth/session").route(web::post().to(auth::dashboard_open_session)))
         .service(web::resource("/health").route(web::get().to(health::dashboard_health)))
@@ -62,6 +68,10 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
         .service(web::resource("/memory/session").route(web::get().to(sessions::dashboard::memory_session)))
         .service(web::resource("/memory/session/export").route(web::get().to(sessions::dashboard::export_memory_session)))
         .service(web::resource("/memory/sessions").route(web::get().to(sessions::dashboard::memory_sessions)))
+        .service(web::resource("/security-audit").route(web::post().to(self_audit::dashboard_run_security_audit)))
+        .service(web::resource("/self-audit/reports").route(web::get().to(self_audit::dashboard_list_self_audit_reports)))
+        .service(web::resource("/self-audit/reports/{date}").route(web::get().to(self_audit::dashboard_get_self_audit_report)))
+        .service(web::resource("/self-audit/run").route(web::post().to(self_audit::dashboard_run_self_audit)))
         .service(web::resource("/sessions").route(web::get().to(sessions::dashboard::dashboard_sessions)))
         .service(web::resource("/sessions/search").route(web::get().to(sessions::dashboard::dashboard_search)))
         .service(web::resource("/sessions/{id}").route(web::delete().to(sessions::dashboard::dashboard_delete)))
@@ -73,12 +83,15 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
 /// Where this dialect's errors are told and which limit its paths have.
 #[must_use]
 pub fn mount(mounts: Mounts) -> Mounts {
-    const PATHS: [(&str, LimitClass); 18] = [
+    const PATHS: [(&str, LimitClass); 21] = [
+        ("/api/audit", LimitClass::Api),
         ("/api/auth/login", LimitClass::Login),
         ("/api/auth/logout", LimitClass::Api),
         ("/api/auth/session", LimitClass::Login),
         ("/api/health", LimitClass::Api),
         ("/api/memory", LimitClass::Api),
+        ("/api/security-audit", LimitClass::Api),
+        ("/api/self-audit", LimitClass::Api),
         ("/api/sessions", LimitClass::Api),
         ("/api/token", LimitClass::Login),
         ("/api/v1", LimitClass::Api),

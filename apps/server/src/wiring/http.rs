@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use majordomo_infrastructure_system::SystemClock;
+use majordomo_application::audit::Refusals;
 use majordomo_presentation_http::address::{self, TrustedProxies};
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
 use majordomo_presentation_http::base_path::BasePath;
@@ -152,6 +153,11 @@ fn hold_little(connection: &dyn std::any::Any) {
 }
 
 impl Http {
+    /// What is refused and is to be recorded.
+    pub(crate) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(self.kernel.refusals())
+    }
+
     /// Listens, and serves until told to stop. The receiver gets the failure of a server that breaks.
     pub(crate) fn run(self) -> Result<(Listening, oneshot::Receiver<io::Result<()>>), StartError> {
         let Self {

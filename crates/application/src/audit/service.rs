@@ -85,6 +85,11 @@ impl AuditService {
         Ok(self.log.page(after, PAGE).await?)
     }
 
+    /// Both ends of the chain.
+    pub async fn chain(&self) -> Result<AuditChain, AuditError> {
+        Ok(self.log.chain().await?)
+    }
+
     /// Checks the whole chain against itself, against both noted ends, against the note in the data directory and
     /// against `anchors` noted elsewhere.
     pub async fn verify(

@@ -1,6 +1,9 @@
 //! What [`SelfAuditRepository`](majordomo_application::ports::SelfAuditRepository) must do.
 
-use majordomo_domain::{ApiKey, CheckSeverity, SecurityCheckResult, SelfAuditReport, Timestamp};
+use majordomo_application::ports::KeyUse;
+use majordomo_domain::{
+    ApiKey, AuditRecord, CheckSeverity, SecurityCheckResult, SelfAuditReport, Timestamp,
+};
 
 use super::Stores;
 use crate::builders::{api_key, at, user};
@@ -45,6 +48,7 @@ pub async fn a_day_has_one_report_and_old_ones_go(stores: Stores) {
 
 /// Keys of every owner are told, revoked ones are not.
 pub async fn keys_in_use_are_told(stores: Stores) {
+    let made = |key: &ApiKey| AuditRecord::of_system("api_key.create", key.created_at);
     let keys = [
         ApiKey {
             expires_at: Some(at(500)),
@@ -55,19 +59,27 @@ pub async fn keys_in_use_are_told(stores: Stores) {
         api_key("alice", 3),
     ];
     for (number, key) in (1..).zip(&keys) {
-        let inserted = stores.api_keys.insert(key, &[number; 32]).await;
+        let inserted = stores.api_keys.insert(key, &[number; 32], &made(key)).await;
         inserted.unwrap();
     }
+    let [_, _, last] = &keys;
     let revoked = stores
         .api_keys
-        .revoke(&user("alice"), &keys[2].id, at(9))
+        .revoke(&user("alice"), &last.id, at(9), &made(last))
         .await;
     assert!(revoked.unwrap());
     let told = stores.self_audit.keys_in_use(10).await.unwrap();
-    assert_eq!(told.len(), 2);
-    assert_eq!(told[0].name, keys[0].name);
-    assert_eq!(told[0].expires_at, keys[0].expires_at);
-    assert_eq!(told[0].last_used_at, keys[0].last_used_at);
-    assert_eq!(told[1].created_at, keys[1].created_at);
-    assert_eq!(stores.self_audit.keys_in_use(1).await.unwrap(), told[..1]);
+    let expected: Vec<KeyUse> = keys.iter().take(2).map(key_use).collect();
+    assert_eq!(told, expected);
+    let oldest = stores.self_audit.keys_in_use(1).await.unwrap();
+    assert_eq!(oldest.first(), expected.first());
+}
+
+fn key_use(key: &ApiKey) -> KeyUse {
+    KeyUse {
+        name: key.name.clone(),
+        created_at: key.created_at,
+        expires_at: key.expires_at,
+        last_used_at: key.last_used_at,
+    }
 }
