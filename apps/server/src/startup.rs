@@ -15,12 +15,12 @@ use majordomo_infrastructure_system::{
     DataDirError, MASTER_TOKEN_FILE, RandomSourceError, prepare_data_dir,
 };
 use majordomo_presentation_http::Services;
-use majordomo_settings::Settings;
+use majordomo_settings::{Layers, Settings};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::instance::Announcement;
-use crate::wiring::{self, AuditTasks, ModelsConfigError, StorageError};
+use crate::wiring::{self, AuditTasks, LiveSettingsError, ModelsConfigError, OAuthConfigError, StorageError};
 
 /// Why a server does not start, or breaks.
 #[derive(Debug, Error)]
@@ -31,9 +31,15 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// What is stored of settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] LiveSettingsError),
     /// A model provider's settings are wrong.
     #[error(transparent)]
     Models(#[from] ModelsConfigError),
+    /// An app's settings are wrong.
+    #[error(transparent)]
+    OAuth(#[from] OAuthConfigError),
     /// The system has no random source.
     #[error(transparent)]
     Random(#[from] RandomSourceError),
@@ -43,6 +49,9 @@ pub enum StartError {
     /// What the last process left cannot be read.
     #[error("unfinished runs cannot be recovered: {}", with_causes(.0))]
     Recovery(#[from] RepositoryError),
+    /// What may be spent cannot be read.
+    #[error("budgets cannot be read: {}", with_causes(.0))]
+    Usage(#[source] RepositoryError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -60,7 +69,11 @@ pub enum StartError {
 impl StartError {
     /// Whether the settings are to blame.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Models(_))
+        match self {
+            Self::Models(_) | Self::OAuth(_) => true,
+            Self::Settings(error) => error.is_configuration(),
+            _ => false,
+        }
     }
 }
 
@@ -89,16 +102,20 @@ pub struct Application {
 
 impl Application {
     /// Opens the database, takes care of what the last process left unfinished, and listens.
-    /// `errors` are the latest errors, which administrators may see.
+    /// `layers` are what `settings` were made of: what is stored goes between. `errors` are the latest errors, which administrators may see.
     pub async fn start(
-        settings: Settings,
+        mut settings: Settings,
+        layers: Layers,
         data_dir: &Path,
         errors: Arc<dyn ErrorLog>,
     ) -> Result<Self, StartError> {
         prepare_data_dir(data_dir)?;
         let storage = wiring::storage(&settings, data_dir).await?;
+        let repository = storage.settings.clone();
+        let live = wiring::live_settings(&mut settings, layers, data_dir, repository).await?;
         let models = Arc::new(wiring::models(&settings).await?);
-        let services = wiring::services(&settings, data_dir, &storage, models, errors).await?;
+        let services =
+            wiring::services(&settings, data_dir, &storage, models, errors, live).await?;
         let recovered = services.chat.recover().await?;
         if recovered > 0 {
             tracing::info!(
@@ -184,6 +201,8 @@ impl Application {
         let _ = tokio::time::timeout(patience, self.http.stop(true)).await;
         // What was refused to the last is recorded.
         let _ = tokio::time::timeout(patience, self.audit.stop()).await;
+        // Calls that belong to no run may still wait for the ledger.
+        let _ = tokio::time::timeout(patience, self.services.usage.close()).await;
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
         let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
         let mut application =
-            Application::start(context.settings, &context.data_dir, errors).await?;
+            Application::start(context.settings, context.layers, &context.data_dir, errors).await?;
         greet(&application, output);
         let result = tokio::select! {
             _ = terminate.recv() => Ok(()),

@@ -30,7 +30,8 @@ pub(super) async fn answer(
     request: ChatCompletionRequest,
 ) -> Result<Answer, ApiError> {
     let (stream, include_usage) = (request.wants_stream(), request.include_usage());
-    let message = to_send(asked.services.chat.system_prompt(), model, header, request)?;
+    let own_prompt = asked.services.chat.system_prompt(&asked.caller.0.user);
+    let message = to_send(&own_prompt, model, header, request)?;
     let chat = Arc::clone(&asked.services.chat);
     let caller = asked.caller.0.clone();
     let core = asked.kernel.core();

@@ -8,7 +8,8 @@ use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
 use majordomo_application::Caller;
 use majordomo_application::access::{
-    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey, UserPorts, UserService,
+    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
+    UserPorts, UserService,
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{
@@ -28,13 +29,13 @@ use majordomo_presentation_http::{
 };
 use majordomo_presentation_pixcode::{DIALECT, configure, mount};
 use majordomo_testkit::audit::{audit_service, self_audit_service};
-use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::builders::{answer, turn, user};
 use majordomo_testkit::oauth::{oauth, oauth_config};
 use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
+use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::{
-    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore, PlainPasswordHasher,
-    ScriptedModel, SequentialIds, Stores,
+    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, ScriptedModel, SequentialIds, Stores,
 };
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;

@@ -10,10 +10,7 @@ use crate::builders::{at, user};
 
 const MANY: u32 = 1_000;
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a change without a value forgets"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "a change without a value forgets")]
 fn plain(value: SettingValue) -> Option<StoredValue> {
     Some(StoredValue::Plain(value))
 }
@@ -22,10 +19,7 @@ fn text(text: &str) -> Option<StoredValue> {
     plain(SettingValue::Text(text.to_owned()))
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a change without a value forgets"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "a change without a value forgets")]
 fn sealed(text: &str) -> Option<StoredValue> {
     Some(StoredValue::Sealed(text.to_owned()))
 }
