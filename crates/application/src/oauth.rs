@@ -11,6 +11,7 @@
 //! (RFC 9700 section 4.14.2).
 
 mod clients;
+mod connections;
 mod consent;
 mod error;
 mod pkce;
@@ -19,6 +20,7 @@ mod scopes;
 mod service;
 
 pub use clients::{DESKTOP_CLIENT, desktop_client};
+pub use connections::{ConnectionRequest, Connections};
 pub use error::OAuthError;
 pub use registration::{MAX_CLIENT_NAME, RegisterClient};
 pub use scopes::DEFAULT_SCOPE;

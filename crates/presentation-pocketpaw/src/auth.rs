@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, SET_COOKIE};
+use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use majordomo_application::access::{IssuedToken, LoggedIn};
+use majordomo_application::access::LoggedIn;
 use majordomo_presentation_http::auth::{
     LOGIN_COOKIE, SESSION_COOKIE, bearer_token, remove_cookie, set_cookie,
 };
@@ -88,12 +88,6 @@ impl OperationModifier for LoginBody {
 pub(crate) struct TokenResponse {
     /// The token.
     token: String,
-}
-
-/// The header that gives a client the session cookie.
-pub(crate) fn session_cookie(issued: &IssuedToken, https: bool) -> (HeaderName, String) {
-    let cookie = set_cookie(SESSION_COOKIE, &issued.secret, issued.lifetime, https);
-    (SET_COOKIE, cookie)
 }
 
 async fn log_in(

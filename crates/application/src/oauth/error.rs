@@ -51,6 +51,12 @@ pub enum OAuthError {
     /// An app says something about itself that is not accepted.
     #[error("invalid client metadata: {0}")]
     InvalidClientMetadata(&'static str),
+    /// There is no such service to connect to.
+    #[error("unknown service")]
+    UnknownService(String),
+    /// This server is not known at the service.
+    #[error("not configured at {0}")]
+    NotConnectable(&'static str),
     /// The user has no such running grant.
     #[error("no such grant")]
     GrantNotFound,
@@ -79,6 +85,8 @@ impl OAuthError {
             Self::InvalidClientMetadata(_) => "invalid_client_metadata",
             Self::ConsentToken
             | Self::NotInPerson
+            | Self::UnknownService(_)
+            | Self::NotConnectable(_)
             | Self::GrantNotFound
             | Self::Denied(_)
             | Self::Storage(_) => return None,
@@ -108,6 +116,8 @@ impl ServiceError for OAuthError {
             | Self::InvalidGrant(_)
             | Self::InvalidClient
             | Self::InvalidRedirectUri(_)
+            | Self::UnknownService(_)
+            | Self::NotConnectable(_)
             | Self::InvalidClientMetadata(_) => {
                 ErrorKind::Invalid(vec![FieldError::new("", self.public_message())])
             }
@@ -128,6 +138,8 @@ impl ServiceError for OAuthError {
         match self {
             Self::ConsentToken => "invalid_consent_token",
             Self::NotInPerson => "not_in_person",
+            Self::UnknownService(_) => "unknown_service",
+            Self::NotConnectable(_) => "not_configured",
             Self::GrantNotFound => "grant_not_found",
             Self::Denied(denied) => denied.code(),
             Self::Storage(_) => "storage",
@@ -156,6 +168,10 @@ impl ServiceError for OAuthError {
             Self::RegistrationClosed => "Apps may not register themselves here".to_owned(),
             Self::RegistrationFull => "Too many apps have registered".to_owned(),
             Self::InvalidRedirectUri(words) => words.clone(),
+            Self::UnknownService(service) => format!("Unknown service: {service}"),
+            Self::NotConnectable(provider) => {
+                format!("{provider} Client ID not configured. Set it in Settings first.")
+            }
             Self::GrantNotFound => "Grant not found or already revoked".to_owned(),
             Self::Denied(denied) => denied.public_message(),
             Self::Storage(RepositoryError::Unavailable(_)) => "Storage is unavailable".to_owned(),

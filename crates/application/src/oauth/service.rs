@@ -9,6 +9,7 @@ use majordomo_domain::{
 };
 
 use super::clients::desktop_client;
+use super::connections::Connections;
 use super::consent::ConsentTokens;
 use super::error::OAuthError;
 use super::registration::RegisterClient;
@@ -30,6 +31,8 @@ pub struct OAuthConfig {
     pub refresh_token_ttl: Duration,
     /// Whether apps may register themselves, and how many.
     pub registered_clients: Option<u32>,
+    /// Under which names this server is known at other services.
+    pub connections: Connections,
 }
 
 /// What OAuth needs.
@@ -151,6 +154,10 @@ impl OAuthService {
     /// How the server calls itself, where it has a public address.
     pub fn issuer(&self) -> Option<&str> {
         self.config.issuer.as_deref()
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.config.connections
     }
 
     /// Whether apps may register themselves.

@@ -32,9 +32,9 @@ use majordomo_presentation_http::{
 };
 use majordomo_presentation_pocketpaw::{DIALECT, configure, mount};
 use majordomo_testkit::audit::{audit_service, self_audit_service};
-use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::oauth::{oauth, oauth_config};
 use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
+use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::{
     FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
     PlainPasswordHasher, Script, ScriptedModel, SequentialIds, Stores,
@@ -310,6 +310,7 @@ async fn services(
         )),
         access,
         sessions: Arc::new(SessionService::new(
+            storage.clone(),
             storage.clone(),
             ids.clone(),
             chat.clone(),
