@@ -14,6 +14,7 @@ mod recovery;
 mod reply;
 mod service;
 mod sessions;
+mod traces;
 mod turn;
 
 pub use error::ChatError;
@@ -23,3 +24,4 @@ pub use service::{
     AgentConfig, ChatLoad, ChatPorts, ChatService, SendMessage, UserLimits, WhenBusy,
 };
 pub use sessions::{PreviewPage, SessionPage, SessionService};
+pub use traces::TRACE_TARGET;

@@ -9,11 +9,13 @@ use majordomo_domain::{
     ToolCall, ToolOutput, Usage, UsageRecord,
 };
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use super::context;
 use super::loop_breaker::LoopBreaker;
 use super::queue::PendingTurn;
 use super::service::{ChatService, without_nul};
+use super::traces;
 use crate::error::ServiceError as _;
 use crate::models::{ModelsError, estimate_prompt_tokens, estimate_tokens_of_length};
 use crate::ports::{
@@ -145,15 +147,18 @@ impl ChatService {
         );
         let mut draft = Draft::default();
         let deadline = Instant::now() + self.config().turn_timeout;
+        let trace = traces::turn(&turn.run);
         let end = tokio::select! {
             biased;
             () = turn.stop.cancelled() => End::cut(RunStatus::Stopped, "stopped"),
             () = self.shutdown.cancelled() => End::cut(RunStatus::Interrupted, "interrupted"),
-            end = timeout_at(deadline, self.converse(&turn, &mut writer, &mut draft)) => {
+            end = timeout_at(deadline, self.converse(&turn, &mut writer, &mut draft).instrument(trace.clone())) => {
                 end.unwrap_or_else(|_| End::failed("timeout", "The turn took too long"))
             }
         };
         draft.close(Ending::GivenUp, self.clock.now()).await;
+        let failure = (end.status != RunStatus::Completed).then_some(end.reason.as_str());
+        traces::turn_ended(&trace, draft.usage, failure);
         if end.status == RunStatus::Interrupted && !writer.has_shown() {
             self.accounting.keep(draft.calls);
             return Ok(());
@@ -206,6 +211,9 @@ impl ChatService {
             calls: draft.calls,
         };
         let run = answer.run.clone();
+        if let Some(error) = &outcome.error {
+            log_end(outcome.status, &outcome.reason, error);
+        }
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
         finished.map_err(|error| {
             let error: &dyn std::error::Error = &error;
@@ -241,7 +249,7 @@ impl ChatService {
             .model
             .as_deref()
             .or(turn.session_model.as_deref());
-        let model = match self.models.resolve(name) {
+        let model = match self.models.resolve_for(&turn.caller, name) {
             Ok(model) => model,
             Err(error) => return Err(Self::no_answer(error, writer)),
         };
@@ -249,7 +257,7 @@ impl ChatService {
         let mut breaker = LoopBreaker::default();
         let config = self.config();
         for _ in 0..config.max_steps {
-            let (step, reason) = self.step(turn, &model, &messages, writer, draft).await?;
+            let (step, reason) = self.ask(turn, &model, &messages, writer, draft).await?;
             if step.calls.is_empty() {
                 return Ok(End::completed(reason));
             }
@@ -328,6 +336,29 @@ impl ChatService {
         }
     }
 
+    /// Asks the model once, under a span of its own.
+    async fn ask(
+        &self,
+        turn: &PendingTurn,
+        model: &ModelRef,
+        messages: &[ModelMessage],
+        writer: &mut JournalWriter,
+        draft: &mut Draft,
+    ) -> Result<(Step, FinishReason), End> {
+        let (span, before) = (traces::model_call(&turn.run, model), draft.usage);
+        let step = self.step(turn, model, messages, writer, draft);
+        let result = step.instrument(span.clone()).await;
+        let answer = result.as_ref().map(|(_, reason)| *reason);
+        let answer = answer.map_err(|end| end.reason.as_str());
+        traces::model_answered(
+            &span,
+            draft.model.as_ref(),
+            draft.usage.minus(before),
+            answer,
+        );
+        result
+    }
+
     /// Asks the model once and passes its answer on as it comes.
     async fn step(
         &self,
@@ -339,7 +370,7 @@ impl ChatService {
     ) -> Result<(Step, FinishReason), End> {
         let (options, config) = (&turn.run.options, self.config());
         self.begin_call(turn, model, messages, draft).await?;
-        let opened = self.models.open(model, |model| ModelRequest {
+        let opened = self.models.open(&turn.caller, model, |model| ModelRequest {
             tools: self.tools.specs(),
             temperature: options.temperature.or(config.temperature),
             max_tokens: options.max_tokens.or(config.max_tokens),
@@ -427,11 +458,11 @@ impl ChatService {
             session: turn.run.session.clone(),
         };
         let outputs = if tools().flatten().all(|tool| tool.is_parallel()) {
-            join_all(calls.iter().map(|call| self.tools.call(&context, call))).await
+            join_all(calls.iter().map(|call| self.call_tool(&context, call))).await
         } else {
             let mut outputs = Vec::with_capacity(calls.len());
             for call in calls {
-                outputs.push(self.tools.call(&context, call).await);
+                outputs.push(self.call_tool(&context, call).await);
             }
             outputs
         };
@@ -440,6 +471,26 @@ impl ChatService {
         }
         writer.flush(durability).await?;
         Ok(outputs)
+    }
+
+    async fn call_tool(&self, context: &ToolContext, call: &ToolCall) -> ToolOutput {
+        let span = traces::tool_call(call);
+        let output = self
+            .tools
+            .call(context, call)
+            .instrument(span.clone())
+            .await;
+        traces::tool_returned(&span, &output);
+        output
+    }
+}
+
+/// Being stopped is what the user wanted; everything else is for the operator to know.
+fn log_end(status: RunStatus, reason: &str, error: &str) {
+    if status == RunStatus::Failed {
+        tracing::warn!(reason, cause = error, "a turn failed");
+    } else {
+        tracing::debug!(reason, status = status.as_str(), "a turn was cut short");
     }
 }
 
