@@ -19,7 +19,7 @@ impl MicroUsd {
     )]
     pub fn from_usd(usd: f64) -> Option<Self> {
         let micros = (usd * 1_000_000.0).round();
-        (0.0..1e15).contains(&micros).then(|| Self(micros as u64))
+        (0.0..1e15).contains(&micros).then_some(Self(micros as u64))
     }
 
     /// In dollars, for showing: sums are made of the whole numbers.

@@ -24,9 +24,9 @@ use crate::backend::{self, Conn, Database};
 #[diesel(table_name = usage_records, treat_none_as_default_value = false)]
 struct NewUsageRow<'a> {
     owner: &'a str,
-    key_id: Option<&'a str>,
-    session_id: Option<&'a str>,
-    run_id: Option<&'a str>,
+    key_id: Option<Cow<'a, str>>,
+    session_id: Option<Cow<'a, str>>,
+    run_id: Option<Cow<'a, str>>,
     provider: Cow<'a, str>,
     model: Cow<'a, str>,
     input_tokens: i64,
@@ -43,9 +43,9 @@ pub(super) async fn insert(conn: &mut Conn, calls: &[UsageRecord]) -> Outcome<()
     for call in calls {
         let row = NewUsageRow {
             owner: call.owner.as_str(),
-            key_id: call.key.as_ref().map(ApiKeyId::as_str),
-            session_id: call.session.as_ref().map(SessionId::as_str),
-            run_id: call.run.as_ref().map(RunId::as_str),
+            key_id: call.key.as_ref().map(|key| key.as_str().into()),
+            session_id: call.session.as_ref().map(|session| session.as_str().into()),
+            run_id: call.run.as_ref().map(|run| run.as_str().into()),
             provider: backend::encode_text(&call.model.provider),
             model: backend::encode_text(&call.model.model),
             input_tokens: to_stored(call.usage.input_tokens),

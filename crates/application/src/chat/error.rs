@@ -116,6 +116,7 @@ impl ServiceError for ChatError {
             Self::SessionQueueFull => "session_queue_full",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
+            Self::TurnFailed { reason, .. } if reason == "budget_exceeded" => "budget_exceeded",
             Self::TurnFailed { .. } => "turn_failed",
             Self::Storage(_) => "storage",
         }
@@ -143,10 +144,7 @@ impl ServiceError for ChatError {
 
 fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
     match reason {
-        "rate_limited" => ErrorKind::RateLimited {
-            retry_after: MODEL_RETRY,
-        },
-        "budget_exceeded" | "budget_reserved" => ErrorKind::RateLimited {
+        "rate_limited" | "budget_exceeded" | "budget_reserved" => ErrorKind::RateLimited {
             retry_after: MODEL_RETRY,
         },
         "budget_unavailable" | "unavailable" | "timeout" | "cancelled" | "interrupted"

@@ -40,7 +40,7 @@ impl ToldUsage {
 
     /// Notes a piece of a relayed stream. Each event holds about one token.
     pub(super) fn note_piece(&mut self, piece: &Bytes) {
-        let lines = piece.iter().filter(|byte| **byte == b'\n').count();
+        let lines = piece.split(|byte| *byte == b'\n').count().saturating_sub(1);
         self.written += u64::try_from(lines / 2).unwrap_or_default();
         self.tail_len += piece.len();
         self.tail.push_back(piece.clone());

@@ -1,13 +1,14 @@
 //! Holds spending to budgets: what a call may cost is set aside before it and settled after it.
 
+mod managing;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use majordomo_domain::{
-    Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, Scope, Spend, Timestamp,
-    WindowUse,
+    BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, Spend, Timestamp, WindowUse,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -15,9 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::accounting::Payer;
-use super::error::{BudgetError, UsageError};
-use crate::caller::Caller;
-use crate::error::FieldError;
+use super::error::BudgetError;
 use crate::ports::{BudgetRepository, Clock, LimitedWindow, RepositoryError, WindowFull};
 
 /// Budgets that may be set.
@@ -376,118 +375,6 @@ impl Budgets {
             is_default,
         }
     }
-
-    /// What limits the caller, and how far it is used up.
-    pub async fn own(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, UsageError> {
-        caller.require(Scope::Metrics)?;
-        self.statuses(self.applying(&Payer::of(caller))).await
-    }
-
-    /// Every budget that was set, and how far it is used up.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, UsageError> {
-        caller.require(Scope::Admin)?;
-        let now = self.clock.now();
-        let budgets = self.repository.list(MAX_BUDGETS).await?.into_iter();
-        let windows = budgets.map(|budget| {
-            let window = BudgetWindow {
-                starts_at: budget.period.start(now),
-                subject: budget.subject,
-                period: budget.period,
-            };
-            let limit = budget.limit;
-            (LimitedWindow { window, limit }, false)
-        });
-        self.statuses(windows.collect()).await
-    }
-
-    async fn statuses(
-        &self,
-        windows: Vec<(LimitedWindow, bool)>,
-    ) -> Result<Vec<BudgetStatus>, UsageError> {
-        let plain: Vec<_> = windows
-            .iter()
-            .map(|(limited, _)| limited.window.clone())
-            .collect();
-        let used = self.repository.used(&plain).await?;
-        let pairs = windows.into_iter().zip(used);
-        Ok(pairs
-            .map(|((window, is_default), used)| self.status(window, used, is_default))
-            .collect())
-    }
-
-    /// Sets a budget. It holds for calls that begin from now on, and counts what was spent in the current period
-    /// already where the subject had a budget before.
-    pub async fn set_limit(
-        &self,
-        caller: &Caller,
-        subject: BudgetSubject,
-        period: BudgetPeriod,
-        limit: BudgetLimit,
-    ) -> Result<(), UsageError> {
-        caller.require_change(Scope::Admin)?;
-        let key = (subject.clone(), period);
-        let (known, count) = {
-            let set = self.set();
-            (set.contains_key(&key), set.len())
-        };
-        if !known && count >= usize::try_from(MAX_BUDGETS).unwrap_or(usize::MAX) {
-            let problem = format!("there are {MAX_BUDGETS} budgets already");
-            return Err(UsageError::Invalid(FieldError::new("subject", problem)));
-        }
-        let now = self.clock.now();
-        let act = caller
-            .record("budget.set", now)
-            .on("budget", &subject)
-            .with("period", period)
-            .with("max_micro_usd", shown(limit.cost.map(|cost| cost.0)))
-            .with("max_tokens", shown(limit.tokens));
-        let budget = Budget {
-            subject,
-            period,
-            limit,
-            set_at: now,
-        };
-        self.repository.set(&budget, &act).await?;
-        self.change(|set| {
-            set.insert(key, limit);
-        });
-        Ok(())
-    }
-
-    /// Removes a budget; the default of the settings holds again.
-    pub async fn remove_limit(
-        &self,
-        caller: &Caller,
-        subject: &BudgetSubject,
-        period: BudgetPeriod,
-    ) -> Result<(), UsageError> {
-        caller.require_change(Scope::Admin)?;
-        let act = caller
-            .record("budget.remove", self.clock.now())
-            .on("budget", subject)
-            .with("period", period);
-        if !self.repository.remove(subject, period, &act).await? {
-            return Err(UsageError::BudgetNotFound);
-        }
-        self.change(|set| {
-            set.remove(&(subject.clone(), period));
-        });
-        Ok(())
-    }
-
-    /// Reads the budgets again that were set: others have changed them.
-    pub async fn reload(&self) -> Result<(), RepositoryError> {
-        let budgets = self.repository.list(MAX_BUDGETS).await?.into_iter();
-        let limits = budgets.map(|budget| ((budget.subject, budget.period), budget.limit));
-        let limits = limits.collect();
-        self.change(|set| *set = limits);
-        Ok(())
-    }
-
-    fn change(&self, change: impl FnOnce(&mut SetLimits)) {
-        change(&mut self.set.write().unwrap_or_else(PoisonError::into_inner));
-        self.look_for_any();
-    }
 }
 
 impl Hold {
@@ -513,10 +400,6 @@ impl Drop for Hold {
 fn is_used_up(limit: BudgetLimit, used: WindowUse) -> bool {
     limit.cost.is_some_and(|most| used.spent.cost >= most)
         || limit.tokens.is_some_and(|most| used.spent.tokens >= most)
-}
-
-fn shown(limit: Option<u64>) -> String {
-    limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> BudgetError {

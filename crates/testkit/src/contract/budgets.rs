@@ -202,7 +202,7 @@ pub async fn calls_near_the_limit_go_one_at_a_time(stores: Stores) {
 pub async fn concurrent_calls_never_pass_the_limit(stores: Stores) {
     let windows = [limited("alice", 100), limited("bob", 1000)];
     let calls = (0..32).map(|_| reserve(&stores, &windows, 5));
-    let admitted = join_all(calls).await.into_iter().filter(Result::is_ok);
+    let admitted = join_all(calls).await.into_iter().flatten();
     assert_eq!(admitted.count(), 10);
     let settled = (0..10).map(|_| settle(&stores, "alice", 5, 10));
     join_all(settled).await;
