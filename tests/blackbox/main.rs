@@ -29,6 +29,7 @@ mod postgres;
 mod proxies;
 mod rate_limits;
 mod resume;
+mod schemathesis;
 mod sdk;
 mod slow_readers;
 mod startup;

@@ -1,7 +1,9 @@
-//! Logging, and the errors that are kept for the operator.
+//! Logging, the errors that are kept for the operator, and the spans that are sent to a collector.
 
 mod errors;
+mod otlp;
 
+use std::io;
 use std::sync::Arc;
 
 use majordomo_application::ports::ErrorLog;
@@ -11,6 +13,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
+pub(crate) use otlp::Exporter;
+
 /// The level cannot be read.
 #[derive(Debug, Error)]
 #[error("logging.level: {0}")]
@@ -18,18 +22,35 @@ pub(crate) struct LevelError(String);
 
 /// Sends log lines to standard error from now on. Called once; a second call changes nothing.
 pub(crate) fn init(settings: &LoggingSettings) -> Result<(), LevelError> {
-    start(settings, None)
+    start(settings, None, None)
 }
 
-/// As [`init`]; warnings and errors of this program are kept in `errors` too, whatever the level of the log lines.
-pub(crate) fn init_keeping(
+/// As [`init`], for a server: warnings and errors of this program are kept in `errors` too, whatever the level of the log
+/// lines, and the agent's spans are sent to the collector, if one is configured, for as long as the exporter lives.
+pub(crate) fn init_server(
     settings: &LoggingSettings,
     errors: Arc<dyn ErrorLog>,
-) -> Result<(), LevelError> {
-    start(settings, Some(errors))
+) -> Result<Option<Exporter>, LevelError> {
+    let endpoint = settings.otlp_endpoint.as_deref();
+    let exporter: io::Result<_> = endpoint.map(Exporter::start).transpose();
+    let (exporter, failure) = match exporter {
+        Ok(exporter) => (exporter, None),
+        Err(error) => (None, Some(error)),
+    };
+    start(settings, Some(errors), exporter.as_ref())?;
+    if let Some(error) = failure {
+        // The server can do its work without.
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "spans cannot be sent to the OpenTelemetry collector");
+    }
+    Ok(exporter)
 }
 
-fn start(settings: &LoggingSettings, errors: Option<Arc<dyn ErrorLog>>) -> Result<(), LevelError> {
+fn start(
+    settings: &LoggingSettings,
+    errors: Option<Arc<dyn ErrorLog>>,
+    exporter: Option<&Exporter>,
+) -> Result<(), LevelError> {
     let filter = EnvFilter::builder()
         .parse(&settings.level)
         .map_err(|error| LevelError(error.to_string()))?;
@@ -41,11 +62,11 @@ fn start(settings: &LoggingSettings, errors: Option<Arc<dyn ErrorLog>>) -> Resul
             .boxed(),
         LogFormat::Json => lines.json().with_filter(filter).boxed(),
     };
-    let kept = errors.map(errors::layer);
     // Failing means that a subscriber is there already (tests start several servers in one process).
     let _ = tracing_subscriber::registry()
         .with(lines)
-        .with(kept)
+        .with(errors.map(errors::layer))
+        .with(exporter.map(Exporter::layer))
         .try_init();
     Ok(())
 }

@@ -9,13 +9,14 @@ mod people;
 mod security_checks;
 mod services;
 mod settings;
+mod shared_paths;
 mod storage;
 mod usage;
 
 pub(crate) use audit::{AuditTasks, audit, self_audit, static_checks};
 pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
-pub use oauth::OAuthConfigError;
+pub(crate) use oauth::OAuthConfigError;
 pub(crate) use operations::{error_log, watch_health};
 pub(crate) use services::services;
 pub(crate) use settings::{LiveSettingsError, Rotation, live_settings, rotate_secrets};

@@ -162,3 +162,8 @@ impl Mounts {
             .map_or(self.fallback, |(_, mount)| *mount)
     }
 }
+
+/// The dialect of one request whose path is in more than one, kept with the request by whoever has looked at it. The
+/// kernel tells failures in it.
+#[derive(Clone, Copy)]
+pub struct SpokenDialect(pub &'static dyn Dialect);

@@ -37,7 +37,7 @@ pub mod sse;
 
 pub use auth::Authenticated;
 pub use core::Core;
-pub use dialect::{Dialect, ErrorView, Mounts};
+pub use dialect::{Dialect, ErrorView, Mounts, SpokenDialect};
 pub use error::{ApiError, ErrorClass, FieldIssue, Location};
 pub use kernel::{Kernel, KernelParts};
 pub use middleware::{KernelFuture, KernelLayer, KernelService};

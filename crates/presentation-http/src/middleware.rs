@@ -18,10 +18,10 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::auth::Renewal;
-use crate::dialect::{Dialect, Failed, Mount, render};
+use crate::dialect::{Dialect, Failed, Mount, SpokenDialect, render};
 use crate::error::{ApiError, ErrorClass};
 use crate::head::{ask_as_get, without_body};
-use crate::headers::{answer_preflight, is_preflight, secure, share};
+use crate::headers::{answer_preflight, is_preflight, keep_cookies_under, secure, share};
 use crate::http_metrics::HttpMetrics;
 use crate::kernel::Kernel;
 use crate::rate_limit::Allowance;
@@ -253,7 +253,13 @@ impl Exchange {
             None => response.map_into_left_body(),
             Some(error) => {
                 refusals::note(&self.kernel, response.request(), &self.context, &error);
-                let mut rendered = self.render(&error);
+                let spoken = response
+                    .request()
+                    .extensions()
+                    .get::<SpokenDialect>()
+                    .copied();
+                let dialect = spoken.map_or(self.dialect, |spoken| spoken.0);
+                let mut rendered = self.render_in(dialect, &error);
                 if let Some(allow) = response.headers().get(header::ALLOW) {
                     rendered.headers_mut().insert(header::ALLOW, allow.clone());
                 }
@@ -288,8 +294,12 @@ impl Exchange {
     }
 
     fn render(&self, error: &ApiError) -> HttpResponse {
+        self.render_in(self.dialect, error)
+    }
+
+    fn render_in(&self, dialect: &'static dyn Dialect, error: &ApiError) -> HttpResponse {
         render(
-            self.dialect,
+            dialect,
             error,
             Failed {
                 request_id: self.context.id,
@@ -311,6 +321,7 @@ impl Exchange {
         }
         if status != StatusCode::SWITCHING_PROTOCOLS {
             secure(headers, self.context.https);
+            keep_cookies_under(headers, self.kernel.mounts().base());
             if let Some(origin) = &self.origin {
                 share(headers, origin.clone());
             }

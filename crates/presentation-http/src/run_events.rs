@@ -91,8 +91,10 @@ fn in_query(query: &str) -> Result<Option<RunPosition>, ApiError> {
         None => 0,
         Some(after) => after
             .trim()
-            .parse()
-            .map_err(|_| unreadable(Location::Query, "after", "is not the number of an event"))?,
+            .parse::<i64>()
+            .ok()
+            .and_then(|after| u64::try_from(after).ok())
+            .ok_or_else(|| unreadable(Location::Query, "after", "is not the number of an event"))?,
     };
     let Some(run) = value("run") else {
         return Ok(None);

@@ -40,8 +40,8 @@ struct ErrorBody {
 #[derive(Serialize, JsonSchema)]
 struct ErrorDetails {
     /// The fields that are wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<Vec<WrongField>>", extend("type" = "array"))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     fields: Vec<WrongField>,
 }
 

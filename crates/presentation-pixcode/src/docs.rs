@@ -13,7 +13,10 @@ static INFO: DocumentInfo = DocumentInfo {
     description: "The routes that Pixcode's clients use",
     includes: |_| true,
     tags: &[
-        ("Authentication", "The first user, signing in and out, API keys"),
+        (
+            "Authentication",
+            "The first user, signing in and out, API keys",
+        ),
         ("Search", "Full-text search across conversations"),
         ("Settings", "What users prefer"),
     ],

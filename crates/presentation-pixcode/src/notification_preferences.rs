@@ -5,7 +5,9 @@ use majordomo_presentation_http::openapi::{Body, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Services};
 use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 /// The name under which the preferences are kept.
 const NAME: &str = "pixcode.notifications";
@@ -15,8 +17,10 @@ const NAME: &str = "pixcode.notifications";
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct NotificationPreferences {
     /// How.
+    #[serde(deserialize_with = "object")]
     channels: Channels,
     /// Of what.
+    #[serde(deserialize_with = "object")]
     events: Events,
 }
 
@@ -50,6 +54,18 @@ impl Default for Events {
             error: true,
         }
     }
+}
+
+/// The preferences from now on.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct NotificationPreferencesRequest(
+    #[serde(deserialize_with = "object")] NotificationPreferences,
+);
+
+/// Reads an object as such: a list of values in the order of the fields is none.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let object = Map::<String, Value>::deserialize(deserializer)?;
+    T::deserialize(Value::Object(object)).map_err(D::Error::custom)
 }
 
 /// The preferences as they hold.
@@ -90,9 +106,9 @@ pub(crate) async fn set_notification_preferences(
     Authenticated(caller): Authenticated,
     services: Data<Services>,
     kernel: Data<Kernel>,
-    body: Body<NotificationPreferences>,
+    body: Body<NotificationPreferencesRequest>,
 ) -> Result<Reply<NotificationPreferencesResponse>, ApiError> {
-    let preferences = body.0;
+    let preferences = body.0.0;
     let text = serde_json::json!(preferences).to_string();
     let keep = async move { services.settings.set_preference(&caller, NAME, text).await };
     kernel.core().run(keep).await?;

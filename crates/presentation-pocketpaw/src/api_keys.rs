@@ -1,5 +1,6 @@
 //! API keys: made, listed, revoked, rotated.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use majordomo_domain::{ApiKey, ApiKeyId, Scope};
 use majordomo_presentation_http::openapi::{Body, Params, PathParams, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
 use paperclip::actix::api_v2_operation;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::fails::Fails;
@@ -28,19 +29,51 @@ pub(crate) struct CreateApiKeyRequest {
     name: String,
     /// What it may do.
     #[serde(default = "default_scopes")]
+    #[schemars(with = "Vec<ScopeName>")]
     scopes: Vec<String>,
     /// When it stops working, RFC 3339; never when missing.
+    #[schemars(extend("format" = "date-time"))]
     expires_at: Option<String>,
     /// Where its requests must come from, as addresses or CIDR ranges; anywhere when empty.
     #[serde(default)]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 32), with = "Vec<AddressText>")]
     allowed_addresses: Vec<String>,
     /// The models it may ask, as `provider/model`, `provider/*` or `model`; all when empty.
     #[serde(default)]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(length(max = 200), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")))]
     allowed_models: Vec<String>,
     /// How many requests it may send a minute; the server's default when missing.
     requests_per_minute: Option<NonZeroU32>,
+}
+
+/// A scope's name, for the document.
+struct ScopeName;
+
+impl JsonSchema for ScopeName {
+    fn schema_name() -> Cow<'static, str> {
+        "ScopeName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Scope::ALL.map(Scope::as_str) })
+    }
+}
+
+/// An address or CIDR range, for the document.
+struct AddressText;
+
+impl JsonSchema for AddressText {
+    fn schema_name() -> Cow<'static, str> {
+        "AddressRange".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let cidr = r"^(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])(\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}/(\d|[12]\d|3[0-2])$";
+        json_schema!({
+            "type": "string",
+            "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }, { "pattern": cidr }]
+        })
+    }
 }
 
 /// How a key is replaced.

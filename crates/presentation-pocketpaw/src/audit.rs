@@ -26,12 +26,15 @@ pub(crate) struct AuditParams {
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<i64>,
     /// Only what this user did.
+    #[schemars(regex(pattern = ID_PATTERN))]
     actor: Option<String>,
     /// Only this act, as entries name it.
     action: Option<String>,
     /// Only from this time on, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     date_from: Option<String>,
     /// Only before this time, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     date_to: Option<String>,
 }
 

@@ -35,11 +35,15 @@ impl From<Period> for BudgetPeriod {
     }
 }
 
+/// How a subject is written, for the document.
+const SUBJECT_PATTERN: &str =
+    r"^((user|key):[A-Za-z0-9._:@-]{1,128}|session:[A-Za-z0-9._:@-]{1,128}/[A-Za-z0-9._:@-]{1,128})$";
+
 /// A budget to set.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct SetBudgetRequest {
     /// Whose spending: `user:ID`, `key:ID` or `session:USER/ID`.
-    #[schemars(length(min = 1, max = 300))]
+    #[schemars(regex(pattern = SUBJECT_PATTERN))]
     subject: String,
     /// How long it lasts.
     period: Period,
@@ -55,6 +59,7 @@ pub(crate) struct SetBudgetRequest {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct BudgetParams {
     /// Whose spending: `user:ID`, `key:ID` or `session:USER/ID`.
+    #[schemars(regex(pattern = SUBJECT_PATTERN))]
     subject: String,
     /// How long it lasts.
     period: Period,

@@ -16,8 +16,20 @@ use serde_json::{Value, json};
 use crate::ws::system_events;
 pub(crate) use position::EventPosition;
 
-/// An event; on the wire its name is also the name of the frame. The first frame is named `connected` and has
-/// `{"status": "ok"}` for data.
+/// What a frame holds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum StreamFrame {
+    /// The first one, named `connected`.
+    Connected {
+        /// Always `ok`.
+        status: &'static str,
+    },
+    /// All others.
+    Event(EventFrame),
+}
+
+/// An event; its name is also the name of the frame.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EventFrame {
     /// `agent_start`, `thinking`, `thinking_done`, `tool_start`, `tool_result`, `token_usage`, `error`, `agent_end` or
@@ -37,7 +49,7 @@ fn frames(event: &SystemEvent) -> Vec<Frame> {
     };
     let mut frames: Vec<Frame> = told
         .into_iter()
-        .map(|(name, data)| Frame::json(&EventFrame { event: name, data }).event(name))
+        .map(|(name, data)| Frame::json(&StreamFrame::Event(EventFrame { event: name, data })).event(name))
         .collect();
     if let Some(last) = frames.pop() {
         frames.push(last.id(event.id));
@@ -53,9 +65,9 @@ pub(crate) async fn stream_events(
     Authenticated(caller): Authenticated,
     services: Data<Services>,
     after: EventPosition,
-) -> Result<Sse<EventFrame>, ApiError> {
+) -> Result<Sse<StreamFrame>, ApiError> {
     let events = services.chat.listen(&caller, after.0)?;
-    let connected = Frame::json(&json!({ "status": "ok" }))
+    let connected = Frame::json(&StreamFrame::Connected { status: "ok" })
         .event("connected")
         .id(events.position());
     let told = events

@@ -93,6 +93,7 @@ pub(crate) struct IdentityChangedResponse {
     updated: Vec<&'static str>,
     /// What the user should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     warnings: Vec<String>,
 }
 

@@ -40,9 +40,11 @@ pub(crate) struct SettingsChangedResponse {
     status: &'static str,
     /// What the user should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     warnings: Vec<String>,
     /// Changed settings that take effect when the server starts again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     restart_required: Vec<String>,
 }
 

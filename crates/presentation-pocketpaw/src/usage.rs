@@ -24,6 +24,7 @@ const MAX_LIMIT: u32 = 500;
 pub(crate) struct UsageParams {
     /// Only those from then on, RFC 3339; all when missing or empty.
     #[serde(default)]
+    #[schemars(extend("anyOf" = [{ "format": "date-time" }, { "maxLength": 0 }]))]
     since: String,
 }
 

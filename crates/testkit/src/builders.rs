@@ -185,6 +185,11 @@ pub fn text_event(seq: u64, text: &str) -> RunEvent {
     event(seq, RunEventKind::Text(text.to_owned()))
 }
 
+/// What is recorded of a session that is deleted or cleared.
+pub fn erasure() -> AuditRecord {
+    AuditRecord::of_system("session.delete", at(0))
+}
+
 /// The owner's active key, made at `at(number)`, with the scopes `chat` and `sessions`.
 ///
 /// # Panics

@@ -77,10 +77,22 @@ impl SettingsLayers for SimpleSettingsLayers {
             agent: self.agent.clone(),
             models: None,
         };
-        let prompt = SettingValue::Text(self.agent.system_prompt.clone());
-        effective
-            .values
-            .insert("agent.system_prompt".to_owned(), prompt);
+        let number = |number: u64| SettingValue::Integer(number.cast_signed());
+        let agent = &self.agent;
+        for (key, value) in [
+            (
+                "agent.system_prompt",
+                SettingValue::Text(agent.system_prompt.clone()),
+            ),
+            ("agent.max_steps", number(agent.max_steps.into())),
+            ("agent.context_tokens", number(agent.context_tokens)),
+            (
+                "agent.turn_timeout_secs",
+                number(agent.turn_timeout.as_secs()),
+            ),
+        ] {
+            effective.values.insert(key.to_owned(), value);
+        }
         let mut providers = BTreeMap::new();
         for (key, value) in &stored.values {
             if let Some((name, field)) = provider_field(key) {

@@ -19,7 +19,8 @@ pub(super) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
     };
     let context = load_settings(global, overrides)?;
     let errors = wiring::error_log(&context.data_dir);
-    telemetry::init_keeping(&context.settings.logging, errors.clone())?;
+    // Dropped last: then the spans of the last turns are sent.
+    let _exporter = telemetry::init_server(&context.settings.logging, errors.clone())?;
     let patience = Duration::from_secs(context.settings.server.shutdown_timeout_secs);
     let runtime = runtime()?;
     runtime.block_on(async {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use majordomo_infrastructure_system::SystemClock;
 use majordomo_application::audit::Refusals;
+use majordomo_infrastructure_system::SystemClock;
 use majordomo_presentation_http::address::{self, TrustedProxies};
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
 use majordomo_presentation_http::base_path::BasePath;
@@ -26,6 +27,7 @@ use paperclip::actix::web::ServiceConfig;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::shared_paths::tell_dialects_apart;
 use crate::startup::StartError;
 
 /// Connections that wait to be accepted, per address.
@@ -52,9 +54,11 @@ fn routes(config: &mut ServiceConfig) {
     config.service(scope("/api/v1").configure(pocketpaw::configure_v1));
     config.service(
         scope("/api")
-            .configure(pocketpaw::configure_legacy)
-            .configure(pixcode::configure),
+            .wrap(from_fn(tell_dialects_apart))
+            .configure(pixcode::configure)
+            .configure(pocketpaw::configure_legacy),
     );
+    pocketpaw::configure_root(config);
     openai::configure(config);
     pisovereign::configure(config);
 }

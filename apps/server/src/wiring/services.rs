@@ -90,6 +90,7 @@ pub(crate) async fn services(
         )),
         sessions: Arc::new(SessionService::new(
             storage.sessions.clone(),
+            storage.audit.clone(),
             ids,
             chat.clone(),
         )),

@@ -183,7 +183,9 @@ impl ChatService {
     ) -> Result<Turn, ChatError> {
         caller.require_change(Scope::Chat)?;
         validate(&request)?;
-        self.models.resolve(request.options.model.as_deref())?;
+        if let Some(name) = request.options.model.as_deref() {
+            self.models.resolve_for(caller, Some(name))?;
+        }
         let session = match &request.session {
             Some(session) => session.clone(),
             None if request.channel == Channel::WebSocket => self.ids.short_session_id(),

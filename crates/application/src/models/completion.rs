@@ -95,7 +95,7 @@ impl CompletionService {
     /// Finds the model a caller names, as [`ModelRegistry::resolve`] does. Needs no waiting.
     pub fn find(&self, caller: &Caller, name: &str) -> Result<NamedModel, CompletionError> {
         caller.require(Scope::Chat)?;
-        let model = self.models.resolve(Some(name))?;
+        let model = self.models.resolve_for(caller, Some(name))?;
         let provider = self.models.provider(&model.provider);
         let relays = provider.is_some_and(|provider| provider.model.relay().is_some());
         Ok(NamedModel { model, relays })
@@ -112,6 +112,7 @@ impl CompletionService {
         stream: bool,
     ) -> Result<RelayResponse, CompletionError> {
         caller.require_change(Scope::Chat)?;
+        must_ask(caller, model)?;
         let provider = self.models.provider(&model.provider);
         let relay = provider
             .as_ref()
@@ -154,6 +155,7 @@ impl CompletionService {
         request: ModelRequest,
     ) -> Result<ModelStream, CompletionError> {
         caller.require_change(Scope::Chat)?;
+        must_ask(caller, model)?;
         let prompt =
             estimate_prompt_tokens(&request.messages) + estimate_tool_tokens(&request.tools);
         let most = request.max_tokens.map(u64::from);
@@ -197,6 +199,15 @@ fn note_delta(delta: &ModelDelta, answer: &mut ToldUsage) -> bool {
 fn note_piece(piece: &bytes::Bytes, answer: &mut ToldUsage) -> bool {
     answer.note_piece(piece);
     false
+}
+
+/// Fails unless the caller's key may ask the model: one that it may not does not exist for it.
+fn must_ask(caller: &Caller, model: &ModelRef) -> Result<(), ModelsError> {
+    if caller.may_ask(model) {
+        Ok(())
+    } else {
+        Err(ModelsError::UnknownModel(model.to_string()))
+    }
 }
 
 /// A call under way. One that its caller gives up is paid for, but says nothing about the model.

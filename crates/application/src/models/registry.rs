@@ -143,6 +143,21 @@ impl ModelRegistry {
         }
     }
 
+    /// As [`resolve`](Self::resolve) for a caller whose key may not ask every model: one that may not be asked does not
+    /// exist.
+    pub fn resolve_for(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+    ) -> Result<ModelRef, ModelsError> {
+        let model = self.resolve(name)?;
+        if caller.may_ask(&model) {
+            Ok(model)
+        } else {
+            Err(unknown(name.unwrap_or("default")))
+        }
+    }
+
     /// The provider of this name.
     pub fn provider(&self, name: &str) -> Option<Arc<Provider>> {
         self.configured.load().provider(name).cloned()
@@ -162,12 +177,13 @@ impl ModelRegistry {
     /// output has begun: errors after that end the stream. `request` is made anew for each model.
     pub async fn open(
         &self,
+        caller: &Caller,
         first: &ModelRef,
         mut request: impl FnMut(&ModelRef) -> ModelRequest,
     ) -> Result<Opened, ModelsError> {
         let mut hops = Vec::new();
         let mut last = ModelError::new(ModelErrorKind::Unavailable, "No model is configured");
-        for (model, wait) in self.candidates(first) {
+        for (model, wait) in self.candidates(caller, first) {
             if wait > LONGEST_WAIT {
                 last = ModelError::new(
                     ModelErrorKind::RateLimited {
@@ -240,14 +256,14 @@ impl ModelRegistry {
 
     /// The chain in the order to ask, each with the pause to make first: ready models, then shaky ones, then, only when
     /// there is no other, the one barred for the shortest time.
-    fn candidates(&self, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
+    fn candidates(&self, caller: &Caller, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
         let now = self.clock.now();
         let configured = self.configured.load();
         let (mut ready, mut shaky) = (Vec::new(), Vec::new());
         let mut barred: Option<(ModelRef, Duration)> = None;
         let mut seen = Vec::new();
         for model in std::iter::once(first).chain(&configured.fallback) {
-            if seen.contains(&model) {
+            if seen.contains(&model) || !caller.may_ask(model) {
                 continue;
             }
             seen.push(model);
@@ -280,6 +296,7 @@ impl ModelRegistry {
     pub async fn offered(&self, caller: &Caller) -> Result<Vec<CatalogEntry>, ScopeDenied> {
         caller.require(Scope::Chat)?;
         let mut entries = self.catalog().await;
+        entries.retain(|entry| caller.may_ask(&entry.model));
         for entry in &mut entries {
             if entry.info.context_length.is_none() {
                 entry.info.context_length = self.context_tokens(&entry.model);

@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod models;
 mod operations;
+mod people;
 mod recovery;
 mod sessions;
 mod settings;

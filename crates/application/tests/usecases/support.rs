@@ -122,6 +122,7 @@ impl World {
         let chat = ChatService::new(ports, registry.clone(), tools, accounting, options.config);
         let sessions = SessionService::new(
             store.clone() as Arc<dyn SessionRepository>,
+            store.clone(),
             ids,
             chat.clone(),
         );

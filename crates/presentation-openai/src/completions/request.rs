@@ -22,6 +22,7 @@ pub(crate) struct ChatCompletionRequest {
     #[schemars(regex(pattern = r"\S"))]
     model: String,
     /// The conversation, oldest first.
+    #[schemars(length(min = 1))]
     messages: Vec<RequestMessage>,
     /// Whether the answer comes as events.
     stream: Option<bool>,

@@ -239,7 +239,7 @@ impl World {
         let services = Services {
             audit: audit_service(store.clone(), clock.clone()),
             self_audit: self_audit_service(&store, clock.clone()),
-            usage,
+            usage: usage.clone(),
             oauth: oauth(
                 store.clone(),
                 clock.clone(),
@@ -255,7 +255,12 @@ impl World {
                 },
             )),
             access: access.clone(),
-            sessions: Arc::new(SessionService::new(store.clone(), ids, chat.clone())),
+            sessions: Arc::new(SessionService::new(
+                store.clone(),
+                store.clone(),
+                ids,
+                chat.clone(),
+            )),
             chat,
             completions: Arc::new(CompletionService::new(
                 models.clone(),

@@ -178,7 +178,12 @@ impl Site {
                 },
             )),
             access: access.clone(),
-            sessions: Arc::new(SessionService::new(store.clone(), ids, chat.clone())),
+            sessions: Arc::new(SessionService::new(
+                store.clone(),
+                store.clone(),
+                ids,
+                chat.clone(),
+            )),
             chat,
             completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
             health: Arc::new(

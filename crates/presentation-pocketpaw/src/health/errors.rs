@@ -31,6 +31,16 @@ pub(crate) struct ErrorParams {
     search: String,
 }
 
+/// Which errors are wanted, for the dashboard: what is out of bounds is taken as the nearest bound.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct LenientErrorParams {
+    /// At most so many.
+    limit: Option<i64>,
+    /// Only those whose message, source or traceback holds this, whatever the case of its letters.
+    #[serde(default)]
+    search: String,
+}
+
 /// An error of the server.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct HealthError {
@@ -121,7 +131,7 @@ pub(crate) async fn dashboard_health_errors(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<ErrorParams>,
+    params: Params<LenientErrorParams>,
 ) -> Result<Reply<Vec<HealthError>>, ApiError> {
     let limit = lenient_limit(params.0.limit, DEFAULT_LIMIT, MAX_LIMIT);
     list(&kernel, &services, caller, limit, params.0.search).await

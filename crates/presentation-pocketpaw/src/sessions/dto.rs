@@ -200,7 +200,7 @@ pub(crate) struct MessageResponse {
     metadata: MessageMetadata,
     /// Its pictures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<Vec<MediaResponse>>", extend("type" = "array"))]
+    #[schemars(default)]
     media: Vec<MediaResponse>,
 }
 

@@ -6,7 +6,7 @@ use majordomo_domain::{
 };
 
 use super::Stores;
-use crate::builders::{answer, at, run_id, session_id, turn, user};
+use crate::builders::{answer, at, run_id, session_id, turn, user, erasure};
 
 /// A call of `owner` with `tokens` read, a third of them cached, and one written.
 fn call(owner: &str, model: &str, tokens: u64, second: i64) -> UsageRecord {
@@ -181,12 +181,11 @@ pub async fn the_calls_of_an_ended_turn_are_not_stored_again(stores: Stores) {
 /// What was spent stays spent, whether the session goes before the turn ends or after.
 pub async fn the_calls_of_a_deleted_session_are_kept(stores: Stores) {
     let end = accepted(&stores).await;
-    let delete = || {
-        stores
-            .sessions
-            .delete(&end.calls[0].owner, end.calls[0].session.as_ref().unwrap())
-    };
-    delete().await.unwrap();
+    stores
+        .sessions
+        .delete(&end.calls[0].owner, end.calls[0].session.as_ref().unwrap(), &erasure())
+        .await
+        .unwrap();
     stores.journal.finish(end.clone()).await.unwrap();
     assert_eq!(recent(&stores, "alice").await, end.calls);
 
@@ -194,7 +193,7 @@ pub async fn the_calls_of_a_deleted_session_are_kept(stores: Stores) {
     stores.journal.finish(end.clone()).await.unwrap();
     stores
         .sessions
-        .delete(&end.calls[0].owner, end.calls[0].session.as_ref().unwrap())
+        .delete(&end.calls[0].owner, end.calls[0].session.as_ref().unwrap(), &erasure())
         .await
         .unwrap();
     assert_eq!(recent(&stores, "alice").await.len(), 2);

@@ -59,13 +59,23 @@ impl SessionRepository for FailingStore {
         .await
     }
 
-    async fn delete(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
-        self.call("sessions.delete", self.sessions.delete(owner, id))
+    async fn delete(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call("sessions.delete", self.sessions.delete(owner, id, record))
             .await
     }
 
-    async fn clear(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
-        self.call("sessions.clear", self.sessions.clear(owner, id))
+    async fn clear(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call("sessions.clear", self.sessions.clear(owner, id, record))
             .await
     }
 
