@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, binary, skipped, workspace};
 
-pub(crate) const DIALECTS: [&str; 4] = ["openai", "pisovereign", "pixcode", "pocketpaw"];
+const DIALECTS: [&str; 4] = ["openai", "pisovereign", "pixcode", "pocketpaw"];
 
 /// The document that the program prints.
-pub(crate) fn printed(dialect: &str) -> String {
+fn printed(dialect: &str) -> String {
     let output = Command::new(binary())
         .args(["openapi", "--dialect", dialect])
         .env_clear()

@@ -1,9 +1,7 @@
 //! Storage in PostgreSQL: for servers with many users or more than one replica.
 
 mod backend;
-mod catalog;
 mod connect;
-mod copy;
 mod database;
 mod migrations;
 #[path = "../../infrastructure-diesel/src/repositories.rs"]
@@ -11,10 +9,7 @@ mod repositories;
 mod store;
 mod tls;
 
-pub use copy::PostgresCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
-    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
-    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
+    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
 };
 pub use store::{PostgresConfig, PostgresStore, StoreError};

@@ -4,8 +4,6 @@
 //! transaction: many acknowledged writes, one flush to the disk.
 
 mod backend;
-mod catalog;
-mod copy;
 mod database;
 mod indexing;
 mod lock;
@@ -17,10 +15,7 @@ mod repositories;
 mod store;
 mod writer;
 
-pub use copy::SqliteCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
-    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
-    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
+    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
 };
 pub use store::{SqliteConfig, SqliteStore, StoreError};

@@ -104,7 +104,6 @@ pub(crate) async fn get_prometheus_metrics(
         services.health.uptime(),
         &kernel.metrics().snapshot(),
         &services.inference.read(),
-        services.health.process_usage(),
     ))
 }
 

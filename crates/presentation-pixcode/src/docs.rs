@@ -12,14 +12,7 @@ static INFO: DocumentInfo = DocumentInfo {
     version: env!("CARGO_PKG_VERSION"),
     description: "The routes that Pixcode's clients use",
     includes: |_| true,
-    tags: &[
-        (
-            "Authentication",
-            "The first user, signing in and out, API keys",
-        ),
-        ("Search", "Full-text search across conversations"),
-        ("Settings", "What users prefer"),
-    ],
+    tags: &[("Search", "Full-text search across conversations")],
     security: &[
         SecurityDoc::Bearer,
         SecurityDoc::Header("X-API-Key"),

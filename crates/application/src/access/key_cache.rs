@@ -1,8 +1,6 @@
-//! A bounded memory of credentials and users that were looked up or verified a moment ago.
+//! A bounded memory of credentials that were looked up or verified a moment ago.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,18 +9,18 @@ use majordomo_domain::Timestamp;
 
 use crate::ports::api_key_repository::Digest;
 
-type Entries<K, T> = HashMap<K, (Timestamp, T)>;
+type Entries<T> = HashMap<Digest, (Timestamp, T)>;
 
-/// Remembers a value per key, which is the digest of a secret unless said otherwise, for a while.
-pub(super) struct KeyCache<T, K = Digest> {
-    entries: Mutex<Entries<K, T>>,
+/// Remembers a value per secret's digest, for a while.
+pub(super) struct KeyCache<T> {
+    entries: Mutex<Entries<T>>,
     /// How often everything was forgotten.
     epoch: AtomicU64,
     capacity: usize,
     lifetime: Duration,
 }
 
-impl<T: Clone, K: Hash + Eq> KeyCache<T, K> {
+impl<T: Clone> KeyCache<T> {
     pub(super) fn new(capacity: usize, lifetime: Duration) -> Self {
         Self {
             entries: Mutex::new(HashMap::new()),
@@ -32,13 +30,9 @@ impl<T: Clone, K: Hash + Eq> KeyCache<T, K> {
         }
     }
 
-    pub(super) fn get<Q>(&self, key: &Q, now: Timestamp) -> Option<T>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(super) fn get(&self, digest: &Digest, now: Timestamp) -> Option<T> {
         let entries = self.lock();
-        let (stored_at, value) = entries.get(key)?;
+        let (stored_at, value) = entries.get(digest)?;
         (now.since(*stored_at) < self.lifetime).then(|| value.clone())
     }
 
@@ -48,25 +42,31 @@ impl<T: Clone, K: Hash + Eq> KeyCache<T, K> {
     }
 
     /// Remembers a value that was looked up in `epoch`, unless everything was forgotten since: it may be out of date.
-    pub(super) fn put_in(&self, epoch: u64, key: K, value: T, now: Timestamp) {
+    pub(super) fn put_in(&self, epoch: u64, digest: Digest, value: T, now: Timestamp) {
         let entries = self.lock();
         if self.epoch() == epoch {
-            self.insert(entries, key, value, now);
+            self.insert(entries, digest, value, now);
         }
     }
 
-    pub(super) fn put(&self, key: K, value: T, now: Timestamp) {
-        self.insert(self.lock(), key, value, now);
+    pub(super) fn put(&self, digest: Digest, value: T, now: Timestamp) {
+        self.insert(self.lock(), digest, value, now);
     }
 
-    fn insert(&self, mut entries: MutexGuard<'_, Entries<K, T>>, key: K, value: T, now: Timestamp) {
-        if entries.len() >= self.capacity && !entries.contains_key(&key) {
+    fn insert(
+        &self,
+        mut entries: MutexGuard<'_, Entries<T>>,
+        digest: Digest,
+        value: T,
+        now: Timestamp,
+    ) {
+        if entries.len() >= self.capacity && !entries.contains_key(&digest) {
             entries.retain(|_, (stored_at, _)| now.since(*stored_at) < self.lifetime);
             if entries.len() >= self.capacity {
                 entries.clear();
             }
         }
-        entries.insert(key, (now, value));
+        entries.insert(digest, (now, value));
     }
 
     /// Forgets everything: after a key was revoked nothing of it may linger.
@@ -76,7 +76,7 @@ impl<T: Clone, K: Hash + Eq> KeyCache<T, K> {
         entries.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries<K, T>> {
+    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

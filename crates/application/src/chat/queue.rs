@@ -4,10 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use majordomo_domain::{Message, Run, SessionId, UserId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
-use super::admission::Slot;
 use crate::caller::Caller;
 use crate::runs::RunLog;
 
@@ -20,13 +19,11 @@ pub(super) struct PendingTurn {
     /// The model chosen for the session.
     pub(super) session_model: Option<String>,
     pub(super) log: Arc<RunLog>,
-    /// What log lines of the turn belong to.
-    pub(super) span: Span,
     pub(super) stop: CancellationToken,
     /// Events in the journal so far.
     pub(super) last_seq: u64,
     /// Its place among the accepted turns; `None` for one that was accepted by an earlier process.
-    pub(super) slot: Option<Slot>,
+    pub(super) slot: Option<OwnedSemaphorePermit>,
 }
 
 type Key = (UserId, SessionId);

@@ -7,17 +7,16 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
-use majordomo_domain::{ModelRef, Scope};
+use majordomo_domain::{ModelRef, Scope, Usage};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::error::ModelsError;
+use super::metrics::InferenceMetrics;
 use super::registry::ModelRegistry;
-use super::tokens::{estimate_prompt_tokens, estimate_tokens_of_length, estimate_tool_tokens};
-use super::told::ToldUsage;
 use crate::caller::{Caller, ScopeDenied};
 use crate::error::{ErrorKind, ServiceError};
 use crate::ports::{ModelDelta, ModelError, ModelRequest, ModelStream, RelayBody, RelayResponse};
-use crate::usage::{Accounting, BudgetError, Ending, ModelCall, Payer};
 
 /// How asking a named model fails.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -28,9 +27,6 @@ pub enum CompletionError {
     /// There is no such model, or it does not answer.
     #[error(transparent)]
     Models(#[from] ModelsError),
-    /// Some budget does not allow this.
-    #[error(transparent)]
-    Budget(#[from] BudgetError),
 }
 
 impl From<ModelError> for CompletionError {
@@ -46,7 +42,6 @@ impl ServiceError for CompletionError {
             // The model is the object that is asked for here, not a field of another.
             Self::Models(ModelsError::UnknownModel(_)) => ErrorKind::NotFound,
             Self::Models(error) => error.kind(),
-            Self::Budget(error) => error.kind(),
         }
     }
 
@@ -54,7 +49,6 @@ impl ServiceError for CompletionError {
         match self {
             Self::Denied(denied) => denied.code(),
             Self::Models(error) => error.code(),
-            Self::Budget(error) => error.code(),
         }
     }
 
@@ -62,7 +56,6 @@ impl ServiceError for CompletionError {
         match self {
             Self::Denied(denied) => denied.public_message(),
             Self::Models(error) => error.public_message(),
-            Self::Budget(error) => error.public_message(),
         }
     }
 }
@@ -80,30 +73,27 @@ pub struct NamedModel {
 /// Asks models for callers who bring the whole conversation.
 pub struct CompletionService {
     models: Arc<ModelRegistry>,
-    accounting: Accounting,
+    metrics: Arc<InferenceMetrics>,
 }
 
 impl CompletionService {
     /// A service over the configured models.
-    pub fn new(models: Arc<ModelRegistry>, accounting: impl Into<Accounting>) -> Self {
-        Self {
-            models,
-            accounting: accounting.into(),
-        }
+    pub fn new(models: Arc<ModelRegistry>, metrics: Arc<InferenceMetrics>) -> Self {
+        Self { models, metrics }
     }
 
     /// Finds the model a caller names, as [`ModelRegistry::resolve`] does. Needs no waiting.
     pub fn find(&self, caller: &Caller, name: &str) -> Result<NamedModel, CompletionError> {
         caller.require(Scope::Chat)?;
-        let model = self.models.resolve_for(caller, Some(name))?;
+        let model = self.models.resolve(Some(name))?;
         let provider = self.models.provider(&model.provider);
         let relays = provider.is_some_and(|provider| provider.model.relay().is_some());
         Ok(NamedModel { model, relays })
     }
 
     /// Passes a chat-completions request on, byte for byte. `body` must name the model as its provider does; `stream`
-    /// says whether it asks for a stream. Dropping the answer cancels the upstream request. Tokens are counted as the
-    /// provider tells them in passing, and estimated where it does not.
+    /// says whether it asks for a stream. Dropping the answer cancels the upstream request. Tokens are not counted: the
+    /// answer is not read.
     pub async fn relay(
         &self,
         caller: &Caller,
@@ -111,15 +101,12 @@ impl CompletionService {
         body: bytes::Bytes,
         stream: bool,
     ) -> Result<RelayResponse, CompletionError> {
-        caller.require_change(Scope::Chat)?;
-        must_ask(caller, model)?;
+        caller.require(Scope::Chat)?;
         let provider = self.models.provider(&model.provider);
         let relay = provider
-            .as_ref()
             .and_then(|provider| provider.model.relay())
             .ok_or_else(|| ModelsError::UnknownModel(model.to_string()))?;
-        let prompt = estimate_tokens_of_length(body.len());
-        let mut call = self.begin(caller, model, prompt, None).await?;
+        let call = self.begin(model);
         match relay.relay(body, stream).await {
             Err(error) => {
                 call.end(Err(&error));
@@ -130,18 +117,11 @@ impl CompletionService {
                 body: RelayBody::Stream(pieces),
             }) => Ok(RelayResponse {
                 content_type,
-                body: RelayBody::Stream(Recorded::new(pieces, call, note_piece).boxed()),
+                body: RelayBody::Stream(Recorded::new(pieces, call, |_, _| false).boxed()),
             }),
-            Ok(RelayResponse {
-                content_type,
-                body: RelayBody::Whole(whole),
-            }) => {
-                call.answer.note_bytes(&whole);
+            Ok(whole) => {
                 call.end(Ok(()));
-                Ok(RelayResponse {
-                    content_type,
-                    body: RelayBody::Whole(whole),
-                })
+                Ok(whole)
             }
         }
     }
@@ -154,12 +134,8 @@ impl CompletionService {
         model: &ModelRef,
         request: ModelRequest,
     ) -> Result<ModelStream, CompletionError> {
-        caller.require_change(Scope::Chat)?;
-        must_ask(caller, model)?;
-        let prompt =
-            estimate_prompt_tokens(&request.messages) + estimate_tool_tokens(&request.tools);
-        let most = request.max_tokens.map(u64::from);
-        let call = self.begin(caller, model, prompt, most).await?;
+        caller.require(Scope::Chat)?;
+        let call = self.begin(model);
         match self.models.begin(model, request).await {
             Ok(deltas) => Ok(Recorded::new(deltas, call, note_delta).boxed()),
             Err(error) => {
@@ -169,75 +145,39 @@ impl CompletionService {
         }
     }
 
-    async fn begin(
-        &self,
-        caller: &Caller,
-        model: &ModelRef,
-        prompt_tokens: u64,
-        max_tokens: Option<u64>,
-    ) -> Result<Call, BudgetError> {
-        let payer = Payer::of(caller);
-        let counted = self
-            .accounting
-            .begin(payer, model, prompt_tokens, max_tokens);
-        Ok(Call {
-            counted: Some(counted.await?),
+    fn begin(&self, model: &ModelRef) -> Call {
+        Call {
             models: Arc::clone(&self.models),
+            metrics: Arc::clone(&self.metrics),
             model: model.clone(),
-            answer: ToldUsage::default(),
-        })
-    }
-}
-
-/// Notes what an answer cost; `true` once it is whole.
-fn note_delta(delta: &ModelDelta, answer: &mut ToldUsage) -> bool {
-    answer.note_delta(delta);
-    matches!(delta, ModelDelta::Finish(_))
-}
-
-/// Notes what a relayed answer tells in passing; only its end says that it is whole.
-fn note_piece(piece: &bytes::Bytes, answer: &mut ToldUsage) -> bool {
-    answer.note_piece(piece);
-    false
-}
-
-/// Fails unless the caller's key may ask the model: one that it may not does not exist for it.
-fn must_ask(caller: &Caller, model: &ModelRef) -> Result<(), ModelsError> {
-    if caller.may_ask(model) {
-        Ok(())
-    } else {
-        Err(ModelsError::UnknownModel(model.to_string()))
-    }
-}
-
-/// A call under way. One that its caller gives up is paid for, but says nothing about the model.
-struct Call {
-    counted: Option<ModelCall>,
-    models: Arc<ModelRegistry>,
-    model: ModelRef,
-    answer: ToldUsage,
-}
-
-impl Call {
-    fn end(mut self, result: Result<(), &ModelError>) {
-        self.count(if result.is_ok() {
-            Ending::Succeeded
-        } else {
-            Ending::Failed
-        });
-        self.models.note(&self.model, result);
-    }
-
-    fn count(&mut self, ending: Ending) {
-        if let Some(counted) = self.counted.take() {
-            counted.end_alone(ending, self.answer.told(), self.answer.written());
+            begun: Instant::now(),
+            usage: Usage::default(),
         }
     }
 }
 
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.count(Ending::GivenUp);
+/// Notes what an answer cost; `true` once it is whole.
+fn note_delta(delta: &ModelDelta, usage: &mut Usage) -> bool {
+    if let ModelDelta::Usage(latest) = delta {
+        *usage = *latest;
+    }
+    matches!(delta, ModelDelta::Finish(_))
+}
+
+/// A call under way. One that its caller gives up is not counted: it says nothing about the model.
+struct Call {
+    models: Arc<ModelRegistry>,
+    metrics: Arc<InferenceMetrics>,
+    model: ModelRef,
+    begun: Instant,
+    usage: Usage,
+}
+
+impl Call {
+    fn end(self, result: Result<(), &ModelError>) {
+        self.metrics
+            .record(result.is_ok(), self.usage, self.begun.elapsed());
+        self.models.note(&self.model, result);
     }
 }
 
@@ -245,14 +185,14 @@ impl Drop for Call {
 struct Recorded<T> {
     pieces: BoxStream<'static, Result<T, ModelError>>,
     call: Option<Call>,
-    observe: fn(&T, &mut ToldUsage) -> bool,
+    observe: fn(&T, &mut Usage) -> bool,
 }
 
 impl<T> Recorded<T> {
     fn new(
         pieces: BoxStream<'static, Result<T, ModelError>>,
         call: Call,
-        observe: fn(&T, &mut ToldUsage) -> bool,
+        observe: fn(&T, &mut Usage) -> bool,
     ) -> Self {
         Self {
             pieces,
@@ -279,7 +219,7 @@ impl<T> Stream for Recorded<T> {
                 let whole = this
                     .call
                     .as_mut()
-                    .is_some_and(|call| (this.observe)(piece, &mut call.answer));
+                    .is_some_and(|call| (this.observe)(piece, &mut call.usage));
                 if whole {
                     this.end(Ok(()));
                 }

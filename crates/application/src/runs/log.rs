@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use majordomo_domain::{Outcome, Run, RunEvent, RunEventKind, RunStatus, Timestamp, Usage};
 use tokio::sync::watch;
 
-use crate::events::{EventBus, SystemEventKind};
-
 /// Events held at most; a watcher further behind reads the journal.
 const HELD_EVENTS: usize = 4096;
 /// Bytes of text held at most, beyond the newest event.
@@ -16,8 +14,7 @@ const HELD_BYTES: usize = 1024 * 1024;
 
 /// A live run's newest events. Watchers hold a position in it, not a queue: a slow watcher costs no memory.
 pub struct RunLog {
-    run: Arc<Run>,
-    events: Arc<EventBus>,
+    run: Run,
     state: Mutex<State>,
     changed: watch::Sender<()>,
     watchers: AtomicUsize,
@@ -33,21 +30,9 @@ struct State {
 }
 
 impl State {
-    /// Whether the event is of another kind than the one before.
-    fn turns_to(&self, event: &RunEvent) -> bool {
-        let kind = |event: &RunEvent| std::mem::discriminant(&event.kind);
-        match event.kind {
-            RunEventKind::Text(_) | RunEventKind::Reasoning(_) => self
-                .events
-                .back()
-                .is_none_or(|last| kind(last) != kind(event)),
-            _ => true,
-        }
-    }
-
-    fn push(&mut self, event: Arc<RunEvent>) {
+    fn push(&mut self, event: RunEvent) {
         self.bytes += weight(&event);
-        self.events.push_back(event);
+        self.events.push_back(Arc::new(event));
         while self.events.len() > HELD_EVENTS || (self.bytes > HELD_BYTES && self.events.len() > 1)
         {
             let Some(oldest) = self.events.pop_front() else {
@@ -64,7 +49,7 @@ impl State {
 }
 
 /// Bytes of text in an event.
-pub(crate) fn weight(event: &RunEvent) -> usize {
+fn weight(event: &RunEvent) -> usize {
     match &event.kind {
         RunEventKind::Text(text) | RunEventKind::Reasoning(text) => text.len(),
         RunEventKind::ToolCalled(call) => call.arguments.len(),
@@ -74,8 +59,8 @@ pub(crate) fn weight(event: &RunEvent) -> usize {
 }
 
 impl RunLog {
-    /// The log of a run whose journal holds `base` events so far. The owner's clients are told through `events`.
-    pub fn new(run: Run, base: u64, events: Arc<EventBus>) -> Arc<Self> {
+    /// The log of a run whose journal holds `base` events so far.
+    pub fn new(run: Run, base: u64) -> Arc<Self> {
         let state = State {
             base,
             events: VecDeque::new(),
@@ -83,8 +68,7 @@ impl RunLog {
             closed: false,
         };
         Arc::new(Self {
-            run: Arc::new(run),
-            events,
+            run,
             state: Mutex::new(state),
             changed: watch::Sender::new(()),
             watchers: AtomicUsize::new(0),
@@ -96,11 +80,6 @@ impl RunLog {
         &self.run
     }
 
-    /// The newest event.
-    pub(crate) fn latest(&self) -> Option<Arc<RunEvent>> {
-        self.state().events.back().cloned()
-    }
-
     /// Whether anyone waits for every event as it comes.
     pub fn is_watched(&self) -> bool {
         self.watchers.load(Ordering::Relaxed) > 0
@@ -108,22 +87,12 @@ impl RunLog {
 
     /// Shows events to the watchers. They are in the journal already, so old ones need not be held.
     pub(crate) fn publish(&self, events: impl IntoIterator<Item = RunEvent>) {
-        let listened = self.events.is_used();
-        let mut told = Vec::new();
         let mut state = self.state();
-        for event in events.into_iter().map(Arc::new) {
-            if listened && state.turns_to(&event) {
-                told.push(Arc::clone(&event));
-            }
+        for event in events {
             state.push(event);
         }
         drop(state);
         self.changed.send_replace(());
-        for event in told {
-            let run = Arc::clone(&self.run);
-            let kind = SystemEventKind::Run { run, event };
-            self.events.publish(&self.run.owner, kind);
-        }
     }
 
     /// Tells the watchers of an end that is not in the journal: it could not be stored, or the work on it broke down.

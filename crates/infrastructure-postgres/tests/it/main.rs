@@ -8,4 +8,3 @@
 
 mod connections;
 mod contract;
-mod copying;

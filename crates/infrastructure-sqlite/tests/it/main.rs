@@ -6,7 +6,6 @@
 )]
 
 mod contract;
-mod copying;
 mod group_commit;
 mod opening;
 

@@ -13,7 +13,6 @@ mod core;
 mod credentials;
 mod documents;
 mod failures;
-mod head;
 mod headers;
 mod origins;
 mod positions;

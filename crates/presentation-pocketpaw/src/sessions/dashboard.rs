@@ -11,10 +11,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::dto::{
-    DashboardSession, LenientLimitParams, LenientSearchParams, MessageResponse, RenameRequest,
-    SearchResponse, SessionListResponse,
+    DashboardSession, LimitParams, MessageResponse, RenameRequest, SearchParams, SearchResponse,
+    SessionListResponse,
 };
-use super::export::{ExportFormat, ExportReply, bad_request, export};
+use super::export::{ExportReply, bad_request, export};
 use super::{MAX_HITS, MAX_LISTED, delete, history, rename, search};
 use crate::api_keys::StatusResponse;
 use crate::fails::Fails;
@@ -33,10 +33,8 @@ pub(crate) struct MemorySessionParams {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct MemoryExportParams {
     /// The session.
-    #[schemars(required, with = "String", length(min = 1))]
     id: Option<String>,
     /// `json` (when missing) or `md`.
-    #[schemars(with = "Option<ExportFormat>")]
     format: Option<String>,
 }
 
@@ -90,7 +88,7 @@ pub(crate) async fn memory_sessions(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<LenientLimitParams>,
+    params: Params<LimitParams>,
 ) -> Result<Reply<Vec<DashboardSession>>, ApiError> {
     let limit = lenient_limit(params.0.limit, 20, MAX_LISTED);
     Ok(Reply(
@@ -104,7 +102,7 @@ pub(crate) async fn dashboard_sessions(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<LenientLimitParams>,
+    params: Params<LimitParams>,
 ) -> Result<Reply<SessionListResponse<DashboardSession>>, ApiError> {
     let limit = lenient_limit(params.0.limit, 50, MAX_LISTED);
     Ok(Reply(list(&kernel, &services, caller, limit).await?))
@@ -116,7 +114,7 @@ pub(crate) async fn dashboard_search(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<LenientSearchParams>,
+    params: Params<SearchParams>,
 ) -> Result<Reply<SearchResponse>, ApiError> {
     let limit = lenient_limit(params.0.limit, 20, MAX_HITS);
     search(&kernel, &services, caller, params.0.q, limit).await

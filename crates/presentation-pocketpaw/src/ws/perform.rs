@@ -1,5 +1,6 @@
 //! Actions, carried out by the services; what comes of each is told to the connection as one value.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::web::Data;
@@ -8,9 +9,7 @@ use majordomo_application::Caller;
 use majordomo_application::access::Presented;
 use majordomo_application::chat::{SendMessage, WhenBusy};
 use majordomo_application::runs::RunStream;
-use majordomo_domain::{
-    Channel, CredentialKind, Message, RequestSource, Role, RunId, RunOptions, SessionId,
-};
+use majordomo_domain::{Channel, CredentialKind, Message, Role, RunId, RunOptions, SessionId};
 use majordomo_presentation_http::run_events::RunPosition;
 use majordomo_presentation_http::{ApiError, ErrorClass, Kernel, LimitClass, Services};
 
@@ -29,7 +28,7 @@ pub(super) struct Context {
     pub(super) kernel: Data<Kernel>,
     pub(super) services: Data<Services>,
     pub(super) presented: Presented,
-    pub(super) source: RequestSource,
+    pub(super) client: Option<IpAddr>,
 }
 
 /// A run to show, from after the last event that the client has.
@@ -158,13 +157,13 @@ impl Context {
     /// Who is asking, as of now: a key may have been revoked since the connection began.
     async fn caller(&self) -> Result<Caller, ApiError> {
         let access = Arc::clone(&self.services.access);
-        if let Some(caller) = access.authenticate_now(&self.presented, self.source) {
+        if let Some(caller) = access.authenticate_now(&self.presented) {
             return Ok(caller);
         }
-        let (presented, source) = (self.presented.clone(), self.source);
+        let presented = self.presented.clone();
         self.kernel
             .core()
-            .run(async move { access.authenticate(presented, source).await })
+            .run(async move { access.authenticate(presented).await })
             .await
     }
 
@@ -172,10 +171,9 @@ impl Context {
     fn within_limits(&self, caller: &Caller) -> Result<(), ApiError> {
         let limits = self.kernel.limits();
         if let CredentialKind::ApiKey(key) = &caller.credential {
-            let own = caller.limits.requests_per_minute;
-            limits.check_api_key(LimitClass::Api, key, own)?;
+            limits.check_api_key(LimitClass::Api, key)?;
         }
-        let decision = limits.check(LimitClass::Api, self.source.address);
+        let decision = limits.check(LimitClass::Api, self.client);
         match decision.and_then(|decision| decision.retry_after) {
             Some(wait) => Err(ApiError::rate_limited(wait)),
             None => Ok(()),
@@ -365,7 +363,7 @@ impl Context {
             .core()
             .join(async move { health.check_recent().await })
             .await?;
-        let data = health_of(&report);
+        let data = health_of(&report, self.kernel.clock().now());
         Ok(Effect::saying(Frame::HealthUpdate { data }))
     }
 }

@@ -10,7 +10,6 @@ mod credentials;
 mod documents;
 mod errors;
 mod layers;
-mod stored;
 
 use std::path::PathBuf;
 
@@ -48,17 +47,14 @@ impl Case {
         std::fs::write(self.path(name), content).unwrap();
     }
 
-    fn options(&self) -> LoadOptions<Vec<(String, String)>> {
-        LoadOptions {
+    fn load(&self) -> Result<Settings, String> {
+        Settings::load(LoadOptions {
             config_file: Some(self.path("config.toml")),
             default_file: None,
             env: self.env.clone(),
             overrides: self.overrides.clone(),
-        }
-    }
-
-    fn load(&self) -> Result<Settings, String> {
-        Settings::load(self.options()).map_err(|error| {
+        })
+        .map_err(|error| {
             let text = error.to_string();
             assert_eq!(text.lines().count(), 1, "{text:?}");
             text

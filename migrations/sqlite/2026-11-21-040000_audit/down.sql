@@ -1,3 +1,0 @@
-DROP TABLE self_audit_reports;
-DROP TABLE audit_chain;
-DROP TABLE audit_entries;
