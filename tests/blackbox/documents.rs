@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, binary, skipped, workspace};
 
-const DIALECTS: [&str; 4] = ["openai", "pisovereign", "pixcode", "pocketpaw"];
+pub(crate) const DIALECTS: [&str; 4] = ["openai", "pisovereign", "pixcode", "pocketpaw"];
 
 /// The document that the program prints.
-fn printed(dialect: &str) -> String {
+pub(crate) fn printed(dialect: &str) -> String {
     let output = Command::new(binary())
         .args(["openapi", "--dialect", dialect])
         .env_clear()

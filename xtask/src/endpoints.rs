@@ -65,11 +65,12 @@ fn render(routes: &[Route]) -> String {
     text
 }
 
-/// A request has one handler.
+/// A request has one handler in each dialect, which is a crate.
 fn doubled(routes: &[Route]) -> Vec<String> {
     routes
         .array_windows()
         .filter(|[left, right]| (&left.path, &left.method) == (&right.path, &right.method))
+        .filter(|[left, right]| dialect(&left.file) == dialect(&right.file))
         .map(|[left, right]| {
             format!(
                 "{} {} is named by two handlers: {}:{} and {}:{}",
@@ -77,6 +78,11 @@ fn doubled(routes: &[Route]) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// The folder of the crate that the file belongs to.
+fn dialect(file: &str) -> &str {
+    file.split_once("/src/").map_or(file, |(folder, _)| folder)
 }
 
 /// Operations of an OpenAPI document that no handler's doc comment names. The names of parameters do not matter.
@@ -148,6 +154,21 @@ mod tests {
             doubled(&routes),
             ["POST /a is named by two handlers: a.rs:2 and a.rs:3"]
         );
+    }
+
+    #[test]
+    fn two_dialects_may_answer_the_same_request() {
+        let routes = [
+            Route {
+                file: "crates/presentation-a/src/x.rs".to_owned(),
+                ..route("POST", "/a", 1)
+            },
+            Route {
+                file: "crates/presentation-b/src/x.rs".to_owned(),
+                ..route("POST", "/a", 1)
+            },
+        ];
+        assert!(doubled(&routes).is_empty());
     }
 
     #[test]

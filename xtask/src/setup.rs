@@ -16,8 +16,12 @@ use crate::tree;
 /// Longest time for one installation.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Official client and validator packages, at fixed versions so that a test run does not change by itself.
-const PYTHON_PACKAGES: [&str; 2] = ["openai==3.52.0", "openapi-spec-validator==0.9.0"];
+/// Official client, validator and test packages, at fixed versions so that a test run does not change by itself.
+const PYTHON_PACKAGES: [&str; 3] = [
+    "openai==3.52.0",
+    "openapi-spec-validator==0.9.0",
+    "schemathesis==4.32.5",
+];
 const NODE_PACKAGES: [&str; 1] = ["openai@7.55.0"];
 
 /// A program that comes from the distribution.
@@ -47,7 +51,7 @@ const SYSTEM_PROGRAMS: [SystemProgram; 8] = [
     SystemProgram {
         program: "python3",
         package: "python3-venv",
-        used_by: "the Python client and OpenAPI validity tests",
+        used_by: "the Python client, OpenAPI validity and schemathesis tests",
     },
     SystemProgram {
         program: "node",
@@ -104,7 +108,7 @@ pub(crate) fn install() -> TestTools {
     let folder = target_folder().join("test-tools");
     tools.add(
         "MAJORDOMO_TEST_PYTHON",
-        "the Python client and OpenAPI validity tests",
+        "the Python client, OpenAPI validity and schemathesis tests",
         python_environment(&folder.join("python")),
     );
     tools.add(

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+mod budgets;
 mod chat;
 mod context;
 mod doctor;
@@ -7,6 +9,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod output;
+mod secrets;
 mod serve;
 mod sessions;
 mod sse;
@@ -60,15 +63,24 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Set, list and remove budgets
+    #[command(subcommand)]
+    Budgets(budgets::BudgetsCommand),
     /// Show or replace the master token
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Look after the keys that seal stored secrets
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
+    /// Read and check the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print the OpenAPI document of an API
     Openapi(openapi::OpenapiArgs),
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
     /// Say what is configured, what answers, what is wrong and how to mend it
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Print completions for your shell
     Completions {
         /// The shell
@@ -117,12 +129,18 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
             .block_on(async |context| sessions::run(context, command, output).await),
         Command::Keys(command) => Context::load(&global)?
             .block_on(async |context| keys::run(context, command, output).await),
+        Command::Budgets(command) => Context::load(&global)?
+            .block_on(async |context| budgets::run(context, command, output).await),
         Command::Token(command) => Context::load(&global)?
             .block_on(async |context| token::run(context, command, output).await),
+        Command::Secrets(command) => Context::load(&global)?
+            .block_on(async |context| secrets::run(context, command, output).await),
+        Command::Audit(command) => Context::load(&global)?
+            .block_on(async |context| audit::run(context, command, output).await),
         Command::Openapi(args) => openapi::run(&args, output),
         Command::Migrate(args) => Context::load(&global)?
             .block_on(async |context| migrate::run(context, &args, output).await),
-        Command::Doctor => doctor::run(&global, output),
+        Command::Doctor(args) => doctor::run(&global, args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "majordomo", &mut script);

@@ -9,18 +9,20 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use majordomo_application::Caller;
 use majordomo_application::access::AccessError;
-use majordomo_application::ports::RepositoryError;
+use majordomo_application::ports::{ErrorLog, RepositoryError};
 use majordomo_domain::CredentialKind;
 use majordomo_infrastructure_system::{
     DataDirError, MASTER_TOKEN_FILE, RandomSourceError, prepare_data_dir,
 };
 use majordomo_presentation_http::Services;
-use majordomo_settings::Settings;
+use majordomo_settings::{Layers, Settings};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::instance::Announcement;
-use crate::wiring::{self, ModelsConfigError, StorageError};
+use crate::wiring::{
+    self, AuditTasks, LiveSettingsError, ModelsConfigError, OAuthConfigError, StorageError,
+};
 
 /// Why a server does not start, or breaks.
 #[derive(Debug, Error)]
@@ -31,9 +33,15 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// What is stored of settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] LiveSettingsError),
     /// A model provider's settings are wrong.
     #[error(transparent)]
     Models(#[from] ModelsConfigError),
+    /// An app's settings are wrong.
+    #[error(transparent)]
+    OAuth(#[from] OAuthConfigError),
     /// The system has no random source.
     #[error(transparent)]
     Random(#[from] RandomSourceError),
@@ -43,6 +51,9 @@ pub enum StartError {
     /// What the last process left cannot be read.
     #[error("unfinished runs cannot be recovered: {}", with_causes(.0))]
     Recovery(#[from] RepositoryError),
+    /// What may be spent cannot be read.
+    #[error("budgets cannot be read: {}", with_causes(.0))]
+    Usage(#[source] RepositoryError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -60,7 +71,11 @@ pub enum StartError {
 impl StartError {
     /// Whether the settings are to blame.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Models(_))
+        match self {
+            Self::Models(_) | Self::OAuth(_) => true,
+            Self::Settings(error) => error.is_configuration(),
+            _ => false,
+        }
     }
 }
 
@@ -81,6 +96,7 @@ pub struct Application {
     services: Services,
     http: ServerHandle,
     broken: Option<oneshot::Receiver<io::Result<()>>>,
+    audit: AuditTasks,
     database: String,
     token_file: PathBuf,
     _announcement: Option<Announcement>,
@@ -88,11 +104,20 @@ pub struct Application {
 
 impl Application {
     /// Opens the database, takes care of what the last process left unfinished, and listens.
-    pub async fn start(settings: Settings, data_dir: &Path) -> Result<Self, StartError> {
+    /// `layers` are what `settings` were made of: what is stored goes between. `errors` are the latest errors, which administrators may see.
+    pub async fn start(
+        mut settings: Settings,
+        layers: Layers,
+        data_dir: &Path,
+        errors: Arc<dyn ErrorLog>,
+    ) -> Result<Self, StartError> {
         prepare_data_dir(data_dir)?;
         let storage = wiring::storage(&settings, data_dir).await?;
+        let repository = storage.settings.clone();
+        let live = wiring::live_settings(&mut settings, layers, data_dir, repository).await?;
         let models = Arc::new(wiring::models(&settings).await?);
-        let services = wiring::services(&settings, data_dir, &storage, models).await?;
+        let services =
+            wiring::services(&settings, data_dir, &storage, models, errors, live).await?;
         let recovered = services.chat.recover().await?;
         if recovered > 0 {
             tracing::info!(
@@ -100,7 +125,15 @@ impl Application {
                 "took care of runs that the last process left unfinished"
             );
         }
-        let (handle, broken) = wiring::http(&settings, services.clone()).run()?;
+        wiring::watch_health(&services);
+        let http = wiring::http(&settings, services.clone());
+        let refusals = http.refusals();
+        let (handle, broken) = http.run()?;
+        let audit = AuditTasks::start(
+            services.audit.clone(),
+            refusals,
+            services.self_audit.clone(),
+        );
         // A folder in which nothing can be written has failed above; a missing file only hides the server from the CLI.
         let announcement = http_address(&handle.addresses)
             .and_then(|address| Announcement::write(data_dir, address).ok());
@@ -109,6 +142,7 @@ impl Application {
             services,
             http: handle.server,
             broken: Some(broken),
+            audit,
             database: wiring::describe_database(&settings, data_dir),
             token_file: data_dir.join(MASTER_TOKEN_FILE),
             _announcement: announcement,
@@ -167,6 +201,10 @@ impl Application {
     pub async fn stop(self, patience: Duration) {
         self.services.chat.shut_down(patience).await;
         let _ = tokio::time::timeout(patience, self.http.stop(true)).await;
+        // What was refused to the last is recorded.
+        let _ = tokio::time::timeout(patience, self.audit.stop()).await;
+        // Calls that belong to no run may still wait for the ledger.
+        let _ = tokio::time::timeout(patience, self.services.usage.close()).await;
     }
 }
 

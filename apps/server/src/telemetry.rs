@@ -1,8 +1,19 @@
-//! Logging.
+//! Logging, the errors that are kept for the operator, and the spans that are sent to a collector.
 
+mod errors;
+mod otlp;
+
+use std::io;
+use std::sync::Arc;
+
+use majordomo_application::ports::ErrorLog;
 use majordomo_settings::{LogFormat, LoggingSettings};
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+
+pub(crate) use otlp::Exporter;
 
 /// The level cannot be read.
 #[derive(Debug, Error)]
@@ -11,18 +22,51 @@ pub(crate) struct LevelError(String);
 
 /// Sends log lines to standard error from now on. Called once; a second call changes nothing.
 pub(crate) fn init(settings: &LoggingSettings) -> Result<(), LevelError> {
+    start(settings, None, None)
+}
+
+/// As [`init`], for a server: warnings and errors of this program are kept in `errors` too, whatever the level of the log
+/// lines, and the agent's spans are sent to the collector, if one is configured, for as long as the exporter lives.
+pub(crate) fn init_server(
+    settings: &LoggingSettings,
+    errors: Arc<dyn ErrorLog>,
+) -> Result<Option<Exporter>, LevelError> {
+    let endpoint = settings.otlp_endpoint.as_deref();
+    let exporter: io::Result<_> = endpoint.map(Exporter::start).transpose();
+    let (exporter, failure) = match exporter {
+        Ok(exporter) => (exporter, None),
+        Err(error) => (None, Some(error)),
+    };
+    start(settings, Some(errors), exporter.as_ref())?;
+    if let Some(error) = failure {
+        // The server can do its work without.
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "spans cannot be sent to the OpenTelemetry collector");
+    }
+    Ok(exporter)
+}
+
+fn start(
+    settings: &LoggingSettings,
+    errors: Option<Arc<dyn ErrorLog>>,
+    exporter: Option<&Exporter>,
+) -> Result<(), LevelError> {
     let filter = EnvFilter::builder()
         .parse(&settings.level)
         .map_err(|error| LevelError(error.to_string()))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // Failing means that a subscriber is there already (tests start several servers in one process).
-    let _ = match settings.format {
-        LogFormat::Text => builder
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.format {
+        LogFormat::Text => lines
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .try_init(),
-        LogFormat::Json => builder.json().try_init(),
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Json => lines.json().with_filter(filter).boxed(),
     };
+    // Failing means that a subscriber is there already (tests start several servers in one process).
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(errors.map(errors::layer))
+        .with(exporter.map(Exporter::layer))
+        .try_init();
     Ok(())
 }

@@ -1,11 +1,25 @@
 //! From settings to services: the only place that names adapters.
 
+mod audit;
 mod http;
 mod models;
+mod oauth;
+mod operations;
+mod people;
+mod security_checks;
 mod services;
+mod settings;
+mod shared_paths;
 mod storage;
+mod usage;
 
+pub(crate) use audit::{AuditTasks, audit};
 pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
+pub(crate) use oauth::OAuthConfigError;
+pub(crate) use operations::{error_log, watch_health};
 pub(crate) use services::services;
-pub(crate) use storage::{StorageError, describe_database, migrate, pending_migrations, storage};
+pub(crate) use settings::{LiveSettingsError, Rotation, live_settings, rotate_secrets};
+pub(crate) use storage::{
+    StorageError, audit_log, describe_database, migrate, pending_migrations, storage,
+};

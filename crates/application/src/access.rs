@@ -1,15 +1,25 @@
-//! Credentials: every way of showing who is asking resolves to the same [`Caller`].
+//! Credentials: every way of showing who is asking resolves to the same [`Caller`](crate::Caller).
 
 mod configured_keys;
 mod digest;
+mod directory;
 mod error;
 mod key_cache;
+mod keys;
+mod login_token;
+mod oauth_tokens;
+mod pairing;
 mod service;
 mod session_token;
+mod throttle;
+mod users;
 
 pub use configured_keys::{ConfiguredKey, ConfiguredSecret};
 pub use digest::sha256;
+pub(crate) use digest::{base64_url, hex};
+pub use directory::Standing;
 pub use error::AccessError;
-pub use service::{
-    AccessConfig, AccessPorts, AccessService, CreateApiKey, IssuedApiKey, IssuedToken, Presented,
-};
+pub use keys::{CreateApiKey, IssuedApiKey, KeyPrefix};
+pub use oauth_tokens::AccessTokens;
+pub use service::{AccessConfig, AccessPorts, AccessService, IssuedToken, LoggedIn, Presented};
+pub use users::{AddUser, SignIn, SignedIn, UserError, UserPorts, UserService};

@@ -1,19 +1,27 @@
 //! Talking to the agent: sessions, turns, and what runs between a question and its answer.
 
+mod admission;
 mod commands;
 mod context;
 mod error;
 mod following;
+mod identity;
 mod loop_breaker;
 mod mending;
+mod permits;
 mod queue;
 mod recovery;
 mod reply;
 mod service;
 mod sessions;
+mod traces;
 mod turn;
 
 pub use error::ChatError;
+pub use identity::AgentIdentity;
 pub use reply::{Reply, Turn};
-pub use service::{AgentConfig, ChatPorts, ChatService, SendMessage, WhenBusy};
+pub use service::{
+    AgentConfig, ChatLoad, ChatPorts, ChatService, SendMessage, UserLimits, WhenBusy,
+};
 pub use sessions::{PreviewPage, SessionPage, SessionService};
+pub use traces::TRACE_TARGET;

@@ -6,9 +6,13 @@ mod error;
 mod metrics;
 mod registry;
 mod tokens;
+mod told;
 
 pub use completion::{CompletionError, CompletionService, NamedModel};
 pub use error::ModelsError;
 pub use metrics::{InferenceCounts, InferenceMetrics};
 pub use registry::{CatalogEntry, ModelRegistry, Opened, Provider, RegistryConfig};
-pub use tokens::{estimate_message_tokens, estimate_tokens};
+pub use tokens::{
+    estimate_message_tokens, estimate_prompt_tokens, estimate_tokens, estimate_tokens_of_length,
+    estimate_tool_tokens,
+};

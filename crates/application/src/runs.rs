@@ -5,5 +5,6 @@ mod stream;
 mod writer;
 
 pub use log::RunLog;
+pub(crate) use log::weight;
 pub use stream::RunStream;
 pub(crate) use writer::JournalWriter;

@@ -98,6 +98,15 @@ id! {
     ApiKeyId
 }
 
+id! {
+    /// An app that may ask for access: its `client_id`.
+    ClientId
+}
+id! {
+    /// What a user allowed an app: the public identifier of the grant.
+    GrantId
+}
+
 impl UserId {
     /// The operator: who holds the master token or connects from the same machine.
     pub fn operator() -> Self {

@@ -1,5 +1,6 @@
 //! API keys, by digest.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,8 +8,12 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use majordomo_application::ports::api_key_repository::Digest;
 use majordomo_application::ports::{ApiKeyRepository, Durability, RepositoryError};
-use majordomo_domain::{ApiKey, ApiKeyId, Scope, Scopes, Timestamp, UserId};
+use majordomo_domain::{
+    ApiKey, ApiKeyId, AuditRecord, KeyLimits, Scope, Scopes, Timestamp, UserId,
+};
 
+use super::audit::append;
+use super::budgets;
 use super::error::{Outcome, corrupt, micros};
 use super::schema::api_keys;
 use crate::backend::{self, Conn, Database};
@@ -26,6 +31,27 @@ struct ApiKeyRow {
     expires_at: Option<i64>,
     last_used_at: Option<i64>,
     revoked_at: Option<i64>,
+    enabled: bool,
+    addresses: String,
+    models: String,
+    requests_per_minute: Option<i64>,
+}
+
+impl ApiKeyRow {
+    /// The limits, or the column that cannot be read.
+    fn limits(&self) -> Result<KeyLimits, &'static str> {
+        let addresses: Result<_, _> = self.addresses.split_whitespace().map(str::parse).collect();
+        let requests_per_minute = self.requests_per_minute.map(|stored| {
+            let limit = u32::try_from(stored).ok().and_then(NonZeroU32::new);
+            limit.ok_or("requests_per_minute")
+        });
+        let models = backend::decode_text(self.models.clone());
+        Ok(KeyLimits {
+            addresses: addresses.map_err(|_| "addresses")?,
+            models: models.lines().map(str::to_owned).collect(),
+            requests_per_minute: requests_per_minute.transpose()?,
+        })
+    }
 }
 
 impl TryFrom<ApiKeyRow> for ApiKey {
@@ -35,6 +61,8 @@ impl TryFrom<ApiKeyRow> for ApiKey {
         let bad = |column| corrupt("api_keys", column, &row.id);
         let scopes: Option<Scopes> = row.scopes.split_whitespace().map(Scope::parse).collect();
         Ok(Self {
+            limits: Arc::new(row.limits().map_err(bad)?),
+            enabled: row.enabled,
             id: ApiKeyId::parse(row.id.as_str()).map_err(|_| bad("id"))?,
             owner: UserId::parse(row.owner).map_err(|_| bad("owner"))?,
             scopes: scopes.ok_or_else(|| bad("scopes"))?,
@@ -50,6 +78,11 @@ impl TryFrom<ApiKeyRow> for ApiKey {
 
 async fn insert(conn: &mut Conn, key: &ApiKey, digest: &Digest) -> Outcome<()> {
     let scopes: Vec<_> = key.scopes.iter().map(Scope::as_str).collect();
+    let limits = &key.limits;
+    let addresses: Vec<_> = limits.addresses.iter().map(ToString::to_string).collect();
+    let requests_per_minute = limits
+        .requests_per_minute
+        .map(|limit| i64::from(limit.get()));
     diesel::insert_into(api_keys::table)
         .values((
             api_keys::id.eq(key.id.as_str()),
@@ -62,26 +95,54 @@ async fn insert(conn: &mut Conn, key: &ApiKey, digest: &Digest) -> Outcome<()> {
             api_keys::expires_at.eq(micros(key.expires_at)),
             api_keys::last_used_at.eq(micros(key.last_used_at)),
             api_keys::revoked_at.eq(micros(key.revoked_at)),
+            api_keys::enabled.eq(key.enabled),
+            api_keys::addresses.eq(addresses.join(" ")),
+            api_keys::models.eq(backend::encode_text(&limits.models.join("\n"))),
+            api_keys::requests_per_minute.eq(requests_per_minute),
         ))
         .execute(conn)
         .await?;
     Ok(())
 }
 
-async fn revoke(conn: &mut Conn, owner: &UserId, id: &ApiKeyId, at: Timestamp) -> Outcome<bool> {
-    let at = at.as_micros();
-    let revoked = diesel::update(api_keys::table.find(id.as_str()))
+/// Ends a key that is neither revoked nor expired at `end`, at once where that is not after `at`.
+async fn end(
+    conn: &mut Conn,
+    owner: &UserId,
+    id: &ApiKeyId,
+    at: Timestamp,
+    end: Timestamp,
+) -> Outcome<bool> {
+    let alive = api_keys::table
+        .filter(api_keys::id.eq(id.as_str()))
         .filter(api_keys::owner.eq(owner.as_str()))
         .filter(api_keys::revoked_at.is_null())
         .filter(
             api_keys::expires_at
                 .is_null()
-                .or(api_keys::expires_at.assume_not_null().gt(at)),
-        )
-        .set(api_keys::revoked_at.eq(Some(at)))
+                .or(api_keys::expires_at.assume_not_null().gt(at.as_micros())),
+        );
+    if end <= at {
+        let revoked = diesel::update(alive)
+            .set(api_keys::revoked_at.eq(Some(at.as_micros())))
+            .execute(conn)
+            .await?;
+        return Ok(revoked > 0);
+    }
+    let expiry: Option<Option<i64>> = alive
+        .select(api_keys::expires_at)
+        .first(conn)
+        .await
+        .optional()?;
+    let Some(expiry) = expiry else {
+        return Ok(false);
+    };
+    let end = expiry.map_or(end.as_micros(), |expiry| expiry.min(end.as_micros()));
+    let ended = diesel::update(alive)
+        .set(api_keys::expires_at.eq(Some(end)))
         .execute(conn)
         .await?;
-    Ok(revoked > 0)
+    Ok(ended > 0)
 }
 
 /// Stores API keys in a database.
@@ -97,13 +158,20 @@ impl DieselApiKeyRepository {
 
 #[async_trait]
 impl ApiKeyRepository for DieselApiKeyRepository {
-    async fn insert(&self, key: &ApiKey, digest: &Digest) -> Result<(), RepositoryError> {
+    async fn insert(
+        &self,
+        key: &ApiKey,
+        digest: &Digest,
+        record: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        let input = (key.clone(), *digest, record.clone());
         self.db
-            .write(
-                Durability::Flushed,
-                (key.clone(), *digest),
-                |conn, (key, digest)| Box::pin(insert(conn, key, digest)),
-            )
+            .write(Durability::Flushed, input, |conn, (key, digest, record)| {
+                Box::pin(async move {
+                    insert(conn, key, digest).await?;
+                    append(conn, record).await
+                })
+            })
             .await
     }
 
@@ -113,6 +181,24 @@ impl ApiKeyRepository for DieselApiKeyRepository {
                 Box::pin(async move {
                     let row: Option<ApiKeyRow> = api_keys::table
                         .filter(api_keys::digest.eq(digest.as_slice()))
+                        .select(ApiKeyRow::as_select())
+                        .first(conn)
+                        .await
+                        .optional()?;
+                    Ok(row.map(ApiKey::try_from).transpose()?)
+                })
+            })
+            .await
+    }
+
+    async fn find(&self, owner: &UserId, id: &ApiKeyId) -> Result<Option<ApiKey>, RepositoryError> {
+        let input = (owner.clone(), id.clone());
+        self.db
+            .read(input, |conn, (owner, id)| {
+                Box::pin(async move {
+                    let row: Option<ApiKeyRow> = api_keys::table
+                        .find(id.as_str())
+                        .filter(api_keys::owner.eq(owner.as_str()))
                         .select(ApiKeyRow::as_select())
                         .first(conn)
                         .await
@@ -147,12 +233,53 @@ impl ApiKeyRepository for DieselApiKeyRepository {
         owner: &UserId,
         id: &ApiKeyId,
         at: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        let input = (owner.clone(), id.clone(), at);
+        let input = (owner.clone(), id.clone(), at, record.clone());
         self.db
-            .write(Durability::Flushed, input, |conn, (owner, id, at)| {
-                Box::pin(revoke(conn, owner, id, *at))
-            })
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (owner, id, at, record)| {
+                    Box::pin(async move {
+                        let revoked = end(conn, owner, id, *at, *at).await?;
+                        if revoked {
+                            append(conn, record).await?;
+                        }
+                        Ok(revoked)
+                    })
+                },
+            )
+            .await
+    }
+
+    async fn set_enabled(
+        &self,
+        owner: &UserId,
+        id: &ApiKeyId,
+        enabled: bool,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        let input = (owner.clone(), id.clone(), enabled, record.clone());
+        self.db
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (owner, id, enabled, record)| {
+                    Box::pin(async move {
+                        let switched = diesel::update(api_keys::table.find(id.as_str()))
+                            .filter(api_keys::owner.eq(owner.as_str()))
+                            .filter(api_keys::revoked_at.is_null())
+                            .set(api_keys::enabled.eq(*enabled))
+                            .execute(conn)
+                            .await?;
+                        if switched > 0 {
+                            append(conn, record).await?;
+                        }
+                        Ok(switched > 0)
+                    })
+                },
+            )
             .await
     }
 
@@ -162,19 +289,28 @@ impl ApiKeyRepository for DieselApiKeyRepository {
         successor: &ApiKey,
         digest: &Digest,
         at: Timestamp,
+        until: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        let input = (id.clone(), successor.clone(), *digest, at);
+        let input = (
+            (id.clone(), at, until),
+            successor.clone(),
+            *digest,
+            record.clone(),
+        );
         self.db
             .write(
                 Durability::Flushed,
                 input,
-                |conn, (id, successor, digest, at)| {
+                |conn, ((id, at, until), successor, digest, record)| {
                     Box::pin(async move {
-                        let revoked = revoke(conn, &successor.owner, id, *at).await?;
-                        if revoked {
+                        let ended = end(conn, &successor.owner, id, *at, *until).await?;
+                        if ended {
                             insert(conn, successor, digest).await?;
+                            budgets::inherit(conn, id, &successor.id).await?;
+                            append(conn, record).await?;
                         }
-                        Ok(revoked)
+                        Ok(ended)
                     })
                 },
             )

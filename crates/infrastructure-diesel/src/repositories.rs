@@ -5,23 +5,41 @@
 //! databases do differently.
 
 mod api_keys;
+mod audit;
+mod budgets;
 mod cached;
 mod codec;
+mod copying;
 mod error;
 mod health;
 mod messages;
+mod oauth;
 mod run_rows;
 mod runs;
 mod schema;
 mod search;
+mod self_audit;
 mod sessions;
+mod settings;
+mod usage;
+mod users;
 mod words;
 
 pub use api_keys::DieselApiKeyRepository;
+pub use audit::DieselAuditLog;
+pub use budgets::DieselBudgetRepository;
 pub use health::DieselStorageHealth;
+pub use oauth::DieselOAuthRepository;
 pub use runs::DieselRunJournal;
+pub use self_audit::DieselSelfAuditRepository;
 pub use sessions::DieselSessionRepository;
+pub use settings::DieselSettingsRepository;
+pub use usage::DieselUsageLedger;
+pub use users::DieselUserRepository;
 
+pub(crate) use copying::{
+    column_list, export, failed, in_transaction, load, quote, receive_schema,
+};
 pub(crate) use error::{Outcome, QueryError};
 pub(crate) use search::Candidate;
 pub(crate) use words::index_text;

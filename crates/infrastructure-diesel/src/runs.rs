@@ -19,7 +19,7 @@ use super::error::{Outcome, corrupt, micros, to_stored};
 use super::run_rows::{Batch, RunRow};
 use super::schema::{messages, run_events, runs, sessions};
 use super::sessions::SessionRow;
-use super::{codec, messages as message_rows};
+use super::{codec, messages as message_rows, usage};
 use crate::backend::{self, Conn, Database};
 
 async fn accept(conn: &mut Conn, turn: &NewTurn) -> Outcome<Accepted> {
@@ -123,8 +123,9 @@ fn conflict_unless(changed: bool) -> Result<(), RepositoryError> {
 
 async fn finish(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
     let Some((owner, session)) = end_run(conn, answer).await? else {
-        return Ok(());
+        return keep_calls_of_deleted(conn, answer).await;
     };
+    usage::insert(conn, &answer.calls).await?;
     if let Some(message) = &answer.message {
         let count = diesel::update(sessions::table.find((&owner, &session)))
             .set((
@@ -135,6 +136,19 @@ async fn finish(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
             .returning(sessions::last_seq);
         let seq: i64 = Cached(count).get_result(conn).await?;
         message_rows::insert(conn, &owner, &session, seq, message).await?;
+    }
+    Ok(())
+}
+
+/// What was spent stays spent when the run has been deleted with its session.
+async fn keep_calls_of_deleted(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
+    if answer.calls.is_empty() {
+        return Ok(());
+    }
+    let run = runs::table.find(answer.run.as_str());
+    let known: i64 = run.count().get_result(conn).await?;
+    if known == 0 {
+        usage::insert(conn, &answer.calls).await?;
     }
     Ok(())
 }

@@ -8,13 +8,16 @@ use diesel_async::RunQueryDsl;
 use majordomo_application::ports::{
     Durability, MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
 };
-use majordomo_domain::{Channel, Message, Session, SessionId, SessionTitle, Timestamp, UserId};
+use majordomo_domain::{
+    AuditRecord, Channel, Message, Session, SessionId, SessionTitle, Timestamp, UserId,
+};
 
-use super::error::corrupt;
+use super::audit;
+use super::error::{Outcome, corrupt};
 use super::messages::MessageRow;
 use super::schema::{messages, runs, sessions};
 use super::search;
-use crate::backend::{self, Database};
+use crate::backend::{self, Conn, Database};
 
 /// A row of `sessions`.
 #[derive(Queryable, Selectable, Insertable)]
@@ -72,6 +75,27 @@ macro_rules! one {
     ($key:expr) => {
         sessions::table.find(($key.0.as_str(), $key.1.as_str()))
     };
+}
+
+async fn clear(conn: &mut Conn, key: &SessionKey, record: &AuditRecord) -> Outcome<bool> {
+    let found = diesel::update(one!(key))
+        .set(sessions::message_count.eq(0))
+        .execute(conn)
+        .await?;
+    if found == 0 {
+        return Ok(false);
+    }
+    let (owner, id) = (key.0.as_str(), key.1.as_str());
+    let of_session = messages::owner.eq(owner).and(messages::session_id.eq(id));
+    diesel::delete(messages::table.filter(of_session))
+        .execute(conn)
+        .await?;
+    let of_session = runs::owner.eq(owner).and(runs::session_id.eq(id));
+    diesel::delete(runs::table.filter(of_session))
+        .execute(conn)
+        .await?;
+    audit::append(conn, record).await?;
+    Ok(true)
 }
 
 #[async_trait]
@@ -168,36 +192,36 @@ impl SessionRepository for DieselSessionRepository {
             .await
     }
 
-    async fn delete(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
+    async fn delete(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        let input = (key(owner, id), record.clone());
         self.db
-            .write(Durability::Flushed, key(owner, id), |conn, key| {
+            .write(Durability::Flushed, input, |conn, (key, record)| {
                 Box::pin(async move {
                     let deleted = diesel::delete(one!(key)).execute(conn).await?;
+                    if deleted > 0 {
+                        audit::append(conn, record).await?;
+                    }
                     Ok(deleted > 0)
                 })
             })
             .await
     }
 
-    async fn clear(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
+    async fn clear(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        let input = (key(owner, id), record.clone());
         self.db
-            .write(Durability::Flushed, key(owner, id), |conn, key| {
-                Box::pin(async move {
-                    let found = diesel::update(one!(key))
-                        .set(sessions::message_count.eq(0))
-                        .execute(conn)
-                        .await?;
-                    let (owner, id) = (key.0.as_str(), key.1.as_str());
-                    let of_session = messages::owner.eq(owner).and(messages::session_id.eq(id));
-                    diesel::delete(messages::table.filter(of_session))
-                        .execute(conn)
-                        .await?;
-                    let of_session = runs::owner.eq(owner).and(runs::session_id.eq(id));
-                    diesel::delete(runs::table.filter(of_session))
-                        .execute(conn)
-                        .await?;
-                    Ok(found > 0)
-                })
+            .write(Durability::Flushed, input, |conn, (key, record)| {
+                Box::pin(clear(conn, key, record))
             })
             .await
     }

@@ -1,7 +1,9 @@
 //! Storage in PostgreSQL: for servers with many users or more than one replica.
 
 mod backend;
+mod catalog;
 mod connect;
+mod copy;
 mod database;
 mod migrations;
 #[path = "../../infrastructure-diesel/src/repositories.rs"]
@@ -9,7 +11,10 @@ mod repositories;
 mod store;
 mod tls;
 
+pub use copy::PostgresCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
+    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
+    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
 };
 pub use store::{PostgresConfig, PostgresStore, StoreError};

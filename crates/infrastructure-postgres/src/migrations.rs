@@ -22,7 +22,7 @@ const LOCK_TRIES: u32 = 600;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// diesel's migrations work on blocking connections.
-type Blocking = AsyncConnectionWrapper<AsyncPgConnection>;
+pub(crate) type Blocking = AsyncConnectionWrapper<AsyncPgConnection>;
 type AnyMigration = Box<dyn Migration<Pg>>;
 
 /// Applies what is missing and names it.
@@ -37,14 +37,7 @@ pub(crate) async fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, 
             .map_err(|error| failed("", error.to_string()))?;
         // Another process may have applied them meanwhile.
         let missing = missing(&applied_versions(connection)?)?;
-        connection
-            .applied_migrations()
-            .map_err(|error| failed("", error.to_string()))?;
-        for migration in &missing {
-            connection
-                .run_migration(migration)
-                .map_err(|error| failed(&name_of(migration), error.to_string()))?;
-        }
+        run(connection, &missing)?;
         // The lock ends with the connection.
         Ok(missing.iter().map(name_of).collect())
     })
@@ -60,15 +53,54 @@ pub(crate) async fn pending(connection: AsyncPgConnection) -> Result<Vec<String>
     .await
 }
 
+/// Versions of the migrations that made the database.
+pub(crate) fn applied(connection: &mut Blocking) -> Result<Vec<String>, StoreError> {
+    applied_versions(connection)
+}
+
+/// Refuses versions that this program does not know.
+pub(crate) fn check_known(versions: &[String]) -> Result<(), StoreError> {
+    missing(versions).map(drop)
+}
+
+/// Undoes all migrations.
+pub(crate) fn revert(connection: &mut Blocking) -> Result<(), StoreError> {
+    connection
+        .revert_all_migrations(MIGRATIONS)
+        .map(drop)
+        .map_err(|error| failed("", error.to_string()))
+}
+
+/// Applies the migrations with these versions to an empty database.
+pub(crate) fn apply_only(connection: &mut Blocking, versions: &[String]) -> Result<(), StoreError> {
+    let mut wanted = missing(&[])?;
+    wanted.retain(|migration| versions.contains(&version_of(migration)));
+    run(connection, &wanted)
+}
+
+/// Applies what is missing.
+pub(crate) fn apply_missing(connection: &mut Blocking) -> Result<(), StoreError> {
+    let missing = missing(&applied_versions(connection)?)?;
+    run(connection, &missing)
+}
+
+fn run(connection: &mut Blocking, migrations: &[AnyMigration]) -> Result<(), StoreError> {
+    // Makes diesel's table where there is none.
+    connection
+        .applied_migrations()
+        .map_err(|error| failed("", error.to_string()))?;
+    for migration in migrations {
+        connection
+            .run_migration(migration)
+            .map_err(|error| failed(&name_of(migration), error.to_string()))?;
+    }
+    Ok(())
+}
+
 /// Undoes all migrations: for tests of the way down.
 #[cfg(test)]
 pub(crate) async fn revert_all(connection: AsyncPgConnection) {
-    blocking(connection, |connection| {
-        connection.revert_all_migrations(MIGRATIONS).unwrap();
-        Ok(())
-    })
-    .await
-    .unwrap();
+    blocking(connection, revert).await.unwrap();
 }
 
 async fn blocking<T: Send + 'static>(
@@ -80,7 +112,7 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(failed("", error.to_string())))
 }
 
-fn take_lock(connection: &mut Blocking) -> Result<(), StoreError> {
+pub(crate) fn take_lock(connection: &mut Blocking) -> Result<(), StoreError> {
     #[derive(QueryableByName)]
     struct Locked {
         #[diesel(sql_type = Bool)]

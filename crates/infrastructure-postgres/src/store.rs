@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RunJournal, SelfAuditRepository,
+    SessionRepository, SettingsRepository, StorageHealth, UsageLedger, UserRepository,
 };
 use thiserror::Error;
 
@@ -13,7 +14,9 @@ use crate::connect::Connector;
 use crate::database::Database;
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
+    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
+    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
 };
 
 /// Where the database is and how it is used.
@@ -133,13 +136,50 @@ impl PostgresStore {
         Arc::new(DieselApiKeyRepository::new(Arc::clone(&self.database)))
     }
 
+    /// Users.
+    pub fn users(&self) -> Arc<dyn UserRepository> {
+        Arc::new(DieselUserRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Arc<dyn AuditLog> {
+        Arc::new(DieselAuditLog::new(Arc::clone(&self.database)))
+    }
+
+    /// Settings changed while the server runs, and what users prefer.
+    pub fn settings(&self) -> Arc<dyn SettingsRepository> {
+        Arc::new(DieselSettingsRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The ledger of model calls.
+    pub fn usage(&self) -> Arc<dyn UsageLedger> {
+        Arc::new(DieselUsageLedger::new(Arc::clone(&self.database)))
+    }
+
+    /// Budgets and what was spent of them.
+    pub fn budgets(&self) -> Arc<dyn BudgetRepository> {
+        Arc::new(DieselBudgetRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Apps, and what users granted them.
+    pub fn oauth(&self) -> Arc<dyn OAuthRepository> {
+        Arc::new(DieselOAuthRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Reports of the server's examination of itself.
+    pub fn self_audit(&self) -> Arc<dyn SelfAuditRepository> {
+        Arc::new(DieselSelfAuditRepository::new(Arc::clone(&self.database)))
+    }
+
     /// Whether the database answers.
     pub fn health(&self) -> Arc<dyn StorageHealth> {
         Arc::new(DieselStorageHealth::new(Arc::clone(&self.database)))
     }
 }
 
-async fn connect(connector: &Connector) -> Result<diesel_async::AsyncPgConnection, StoreError> {
+pub(crate) async fn connect(
+    connector: &Connector,
+) -> Result<diesel_async::AsyncPgConnection, StoreError> {
     connector
         .connect()
         .await

@@ -54,13 +54,33 @@ impl Database {
         let writes = Arc::clone(&database.writes);
         let writer = Writer::new(writer, Arc::clone(&database.search_is_behind));
         database.spawn("sqlite-writer", move || writer.run(&writes))?;
+        database.start_readers(readers)?;
+        Ok(database)
+    }
+
+    /// Starts the threads that read, and none that writes: every write is refused. Needs no lock, as the file may be
+    /// another process's.
+    pub(crate) fn reading(readers: Vec<SqliteConnection>) -> std::io::Result<Self> {
+        let database = Self {
+            writes: Arc::new(Queue::new(QUEUE_CAPACITY)),
+            reads: Arc::new(Queue::new(QUEUE_CAPACITY)),
+            search_is_behind: Arc::new(AtomicBool::new(false)),
+            threads: Mutex::new(Vec::new()),
+            lock: Mutex::new(None),
+        };
+        database.writes.close();
+        database.start_readers(readers)?;
+        Ok(database)
+    }
+
+    fn start_readers(&self, readers: Vec<SqliteConnection>) -> std::io::Result<()> {
         for (number, connection) in readers.into_iter().enumerate() {
-            let reads = Arc::clone(&database.reads);
-            database.spawn(&format!("sqlite-reader-{number}"), move || {
+            let reads = Arc::clone(&self.reads);
+            self.spawn(&format!("sqlite-reader-{number}"), move || {
                 readers::run(Conn::new(connection), &reads);
             })?;
         }
-        Ok(database)
+        Ok(())
     }
 
     fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {

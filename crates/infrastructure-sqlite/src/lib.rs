@@ -4,6 +4,8 @@
 //! transaction: many acknowledged writes, one flush to the disk.
 
 mod backend;
+mod catalog;
+mod copy;
 mod database;
 mod indexing;
 mod lock;
@@ -15,7 +17,10 @@ mod repositories;
 mod store;
 mod writer;
 
+pub use copy::SqliteCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
+    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
+    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
 };
 pub use store::{SqliteConfig, SqliteStore, StoreError};

@@ -28,15 +28,7 @@ pub(crate) fn apply(
     if !applied.is_empty() {
         snapshot(connection, path, &missing)?;
     }
-    // Makes diesel's table where there is none.
-    connection
-        .applied_migrations()
-        .map_err(|error| failed("", error.to_string()))?;
-    for migration in &missing {
-        connection
-            .run_migration(migration)
-            .map_err(|error| failed(&name_of(migration), error.to_string()))?;
-    }
+    run(connection, &missing)?;
     Ok(missing.iter().map(name_of).collect())
 }
 
@@ -49,6 +41,45 @@ pub(crate) fn pending(connection: &mut SqliteConnection) -> Result<Vec<String>, 
 /// The names of all migrations.
 pub(crate) fn all() -> Result<Vec<String>, StoreError> {
     Ok(missing(&[])?.iter().map(name_of).collect())
+}
+
+/// Versions of the migrations that made the database.
+pub(crate) fn applied(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
+    applied_versions(connection)
+}
+
+/// Refuses versions that this program does not know.
+pub(crate) fn check_known(versions: &[String]) -> Result<(), StoreError> {
+    missing(versions).map(drop)
+}
+
+/// Applies the migrations with these versions to an empty database.
+pub(crate) fn apply_only(
+    connection: &mut SqliteConnection,
+    versions: &[String],
+) -> Result<(), StoreError> {
+    let mut wanted = missing(&[])?;
+    wanted.retain(|migration| versions.contains(&version_of(migration)));
+    run(connection, &wanted)
+}
+
+/// Applies what is missing. The file is not copied before.
+pub(crate) fn apply_missing(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let missing = missing(&applied_versions(connection)?)?;
+    run(connection, &missing)
+}
+
+fn run(connection: &mut SqliteConnection, migrations: &[AnyMigration]) -> Result<(), StoreError> {
+    // Makes diesel's table where there is none.
+    connection
+        .applied_migrations()
+        .map_err(|error| failed("", error.to_string()))?;
+    for migration in migrations {
+        connection
+            .run_migration(migration)
+            .map_err(|error| failed(&name_of(migration), error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Undoes all migrations: for tests of the way down.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RunJournal, SelfAuditRepository,
+    SessionRepository, SettingsRepository, StorageHealth, UsageLedger, UserRepository,
 };
 use thiserror::Error;
 
@@ -12,7 +13,9 @@ use crate::database::{self, Database, Role};
 use crate::lock::{FileLock, LockError, private_file};
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselRunJournal, DieselSessionRepository, DieselStorageHealth,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
+    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
+    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
 };
 
 /// Where the database is and how it is read.
@@ -124,6 +127,24 @@ impl SqliteStore {
         })
     }
 
+    /// Opens the file to be read only, while another process may own it. Takes no lock and migrates nothing: a file of
+    /// an older program may lack what is asked for. Writes are refused as `Unavailable`.
+    pub fn inspect(config: &SqliteConfig) -> Result<Self, StoreError> {
+        let open_error = |reason: String| StoreError::Open {
+            path: config.path.clone(),
+            reason,
+        };
+        if !config.path.exists() {
+            return Err(open_error("there is no such file".to_owned()));
+        }
+        let reader = database::connect(&config.path, Role::Reader).map_err(open_error)?;
+        let database =
+            Database::reading(vec![reader]).map_err(|error| open_error(error.to_string()))?;
+        Ok(Self {
+            database: Arc::new(database),
+        })
+    }
+
     /// Applies missing migrations to the file, made where there is none, and names them. Takes the lock meanwhile.
     pub fn migrate(config: &SqliteConfig) -> Result<Vec<String>, StoreError> {
         let open_error = |reason: String| StoreError::Open {
@@ -152,7 +173,7 @@ impl SqliteStore {
         migrations::pending(&mut connection)
     }
 
-    fn lock(config: &SqliteConfig) -> Result<FileLock, StoreError> {
+    pub(crate) fn lock(config: &SqliteConfig) -> Result<FileLock, StoreError> {
         FileLock::take(&config.path).map_err(|error| match error {
             LockError::Held(holder) => StoreError::Locked {
                 path: config.path.clone(),
@@ -178,6 +199,41 @@ impl SqliteStore {
     /// API keys.
     pub fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
         Arc::new(DieselApiKeyRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Users.
+    pub fn users(&self) -> Arc<dyn UserRepository> {
+        Arc::new(DieselUserRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Arc<dyn AuditLog> {
+        Arc::new(DieselAuditLog::new(Arc::clone(&self.database)))
+    }
+
+    /// Settings changed while the server runs, and what users prefer.
+    pub fn settings(&self) -> Arc<dyn SettingsRepository> {
+        Arc::new(DieselSettingsRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The ledger of model calls.
+    pub fn usage(&self) -> Arc<dyn UsageLedger> {
+        Arc::new(DieselUsageLedger::new(Arc::clone(&self.database)))
+    }
+
+    /// Budgets and what was spent of them.
+    pub fn budgets(&self) -> Arc<dyn BudgetRepository> {
+        Arc::new(DieselBudgetRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Apps, and what users granted them.
+    pub fn oauth(&self) -> Arc<dyn OAuthRepository> {
+        Arc::new(DieselOAuthRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Reports of the server's examination of itself.
+    pub fn self_audit(&self) -> Arc<dyn SelfAuditRepository> {
+        Arc::new(DieselSelfAuditRepository::new(Arc::clone(&self.database)))
     }
 
     /// Whether the database answers.

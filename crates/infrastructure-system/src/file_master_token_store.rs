@@ -98,7 +98,7 @@ impl MasterTokenStore for FileMasterTokenStore {
     }
 }
 
-fn load(path: &Path) -> Result<Option<String>, MasterTokenFileError> {
+pub(crate) fn load(path: &Path) -> Result<Option<String>, MasterTokenFileError> {
     // Looked at before it is opened: opening a named pipe would wait for a writer.
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
@@ -123,7 +123,7 @@ fn load(path: &Path) -> Result<Option<String>, MasterTokenFileError> {
 
 /// Writes a private temporary file beside `path`, flushes it, renames it and flushes the directory: after a crash at
 /// any moment the file holds the former token or this one, whole.
-fn store(path: &Path, token: &str) -> Result<(), MasterTokenFileError> {
+pub(crate) fn store(path: &Path, token: &str) -> Result<(), MasterTokenFileError> {
     check(path, token)?;
     let directory = path.parent().unwrap_or(Path::new("."));
     // Made with mode 0600, and removed on an early return.
@@ -162,7 +162,7 @@ fn make_private(file: &File, path: &Path) -> io::Result<()> {
     let mode = file.metadata()?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
-        tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "other users could read the master token; its file is 0600 now, consider a new token");
+        tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "other users could read this secret; its file is 0600 now, consider a new one");
     }
     Ok(())
 }

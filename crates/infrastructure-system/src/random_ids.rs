@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use majordomo_application::ports::IdGenerator;
-use majordomo_domain::{ApiKeyId, InvalidId, MessageId, RunId, SessionId};
+use majordomo_domain::{ApiKeyId, InvalidId, MessageId, RunId, SessionId, UserId};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -49,6 +49,10 @@ impl IdGenerator for RandomIds {
 
     fn api_key_id(&self) -> ApiKeyId {
         id(&format!("{:016x}", random_u64()))
+    }
+
+    fn user_id(&self) -> UserId {
+        id(&Uuid::now_v7().to_string())
     }
 
     fn secret(&self) -> [u8; 32] {

@@ -1,7 +1,10 @@
 //! Who is asking: the extractor that every protected handler takes.
 
 mod bypass;
+mod cookies;
 mod credential;
+mod cross_site;
+mod renewal;
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -11,14 +14,18 @@ use std::task::{Context, Poll};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use majordomo_application::Caller;
-use majordomo_application::access::Presented;
-use majordomo_domain::CredentialKind;
+use majordomo_application::access::{AccessError, Presented};
+use majordomo_domain::{CredentialKind, RequestSource};
 use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
 
-pub use bypass::{BypassRefusal, LocalBypass, LocalBypassConfig, forwarding_header};
-pub use credential::{SESSION_COOKIE, bearer_token, find_credential};
+pub use bypass::{
+    BypassRefusal, LocalBypass, LocalBypassConfig, forwarding_header, is_forwarding_header,
+};
+pub use cookies::{LOGIN_COOKIE, SESSION_COOKIE, remove_cookie, set_cookie};
+pub use credential::{Credential, bearer_token, find, find_credential};
+pub(crate) use renewal::Renewal;
 
 use crate::error::{ApiError, ErrorClass};
 use crate::kernel::Kernel;
@@ -31,15 +38,34 @@ pub struct Authenticated(pub Caller);
 
 /// What `request` shows of who asks: a credential, or, where there is none at all, the leave of the localhost bypass.
 pub fn presented(kernel: &Kernel, request: &HttpRequest) -> Presented {
-    let headers = request.headers();
-    if let Some(token) = find_credential(headers, request.query_string()) {
-        return Presented::Token(token);
+    shown(
+        kernel,
+        request,
+        find(request.headers(), request.query_string()),
+    )
+}
+
+fn shown(kernel: &Kernel, request: &HttpRequest, credential: Option<Credential>) -> Presented {
+    if let Some(credential) = credential {
+        return Presented::Token(credential.token);
     }
     let peer = request.peer_addr().map(|peer| peer.ip());
-    match kernel.bypass().check(peer, headers, request.uri()) {
+    match kernel
+        .bypass()
+        .check(peer, request.headers(), request.uri())
+    {
         Ok(()) => Presented::Localhost,
         Err(_) => Presented::Nothing,
     }
+}
+
+/// Where `request` comes from, as the kernel has found.
+pub fn source(request: &HttpRequest) -> RequestSource {
+    request
+        .extensions()
+        .get::<RequestContext>()
+        .map(RequestContext::source)
+        .unwrap_or_default()
 }
 
 /// Resolves what `request` shows; what [`Authenticated`] does, for handlers that answer a refusal in their own way.
@@ -47,6 +73,20 @@ pub async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
     Authenticated::extract(request).await.map(|caller| caller.0)
 }
 
+/// Who sets the server up: whoever shows a right credential, or, showing none, asks from this machine.
+pub async fn authenticate_setup(kernel: &Kernel, request: &HttpRequest) -> Option<Caller> {
+    if find(request.headers(), request.query_string()).is_some() {
+        return authenticate(request).await.ok();
+    }
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let local = kernel
+        .bypass()
+        .check_local(peer, request.headers(), request.uri());
+    local.ok()?;
+    Some(Caller::operator(CredentialKind::Localhost).asking_from(source(request)))
+}
+
+/// The caller, within the limit of their key.
 fn within_key_limit(
     kernel: &Kernel,
     request: &HttpRequest,
@@ -58,10 +98,17 @@ fn within_key_limit(
             .get::<RequestContext>()
             .map(|context| context.limit);
         if let Some(class) = class {
-            kernel.limits().check_api_key(class, key)?;
+            let own = caller.limits.requests_per_minute;
+            kernel.limits().check_api_key(class, key, own)?;
         }
     }
     Ok(Authenticated(caller))
+}
+
+/// A request of a foreign page, or one that seems to be.
+fn cross_site() -> ApiError {
+    let words = "This request comes from another site; show a token instead of a cookie";
+    ApiError::new(ErrorClass::Forbidden, "cross_site", words)
 }
 
 /// Resolved at once for what this process has just seen, on the core otherwise.
@@ -91,22 +138,39 @@ impl FromRequest for Authenticated {
         let Some(kernel) = request.app_data::<web::Data<Kernel>>() else {
             return Authenticating::Now(ready(Err(ApiError::of(ErrorClass::Internal))));
         };
-        let presented = presented(kernel, request);
-        if let Some(caller) = kernel.access().authenticate_now(&presented) {
+        let credential = find(request.headers(), request.query_string());
+        let by_cookie = credential.as_ref().is_some_and(|shown| shown.by_cookie);
+        if by_cookie
+            && !cross_site::may_use_cookie(
+                request.method(),
+                request.headers(),
+                request.uri(),
+                kernel.allowed_origins(),
+            )
+        {
+            return Authenticating::Now(ready(Err(cross_site())));
+        }
+        let presented = shown(kernel, request, credential);
+        if let Some(caller) = kernel
+            .access()
+            .authenticate_now(&presented, source(request))
+        {
+            renewal::note(kernel, request, &presented, by_cookie, &caller);
             return Authenticating::Now(ready(within_key_limit(kernel, request, caller)));
         }
         if presented == Presented::Nothing {
-            return Authenticating::Now(ready(Err(
-                majordomo_application::access::AccessError::Missing.into(),
-            )));
+            return Authenticating::Now(ready(Err(AccessError::Missing.into())));
         }
         let (kernel, request) = (kernel.clone(), request.clone());
         Authenticating::Later(Box::pin(async move {
-            let access = Arc::clone(kernel.access());
+            let presented = renewal::redeem(&kernel, &request, presented).await?;
+            let (access, source) = (Arc::clone(kernel.access()), source(&request));
+            let shown = presented.clone();
             let caller = kernel
                 .core()
-                .run(async move { access.authenticate(presented).await })
+                .run(async move { access.authenticate(shown, source).await })
                 .await?;
+            renewal::note(&kernel, &request, &presented, by_cookie, &caller);
             within_key_limit(&kernel, &request, caller)
         }))
     }

@@ -9,6 +9,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::base_path::BasePath;
 use crate::error::{ApiError, ErrorClass, FieldIssue};
 use crate::rate_limit::LimitClass;
 
@@ -110,19 +111,21 @@ pub struct Mount {
     pub limit: LimitClass,
 }
 
-/// Which dialect and which limit a path has: the longest prefix decides.
+/// Which dialect and which limit a path has: the longest prefix decides. Paths are those within this server.
 pub struct Mounts {
+    base: BasePath,
     fallback: Mount,
     /// Longest prefix first.
-    mounts: Vec<(String, Mount)>,
+    prefixes: Vec<(String, Mount)>,
 }
 
 impl Mounts {
     /// Paths under no prefix speak `dialect`.
     pub fn new(dialect: &'static dyn Dialect, limit: LimitClass) -> Self {
         Self {
+            base: BasePath::default(),
             fallback: Mount { dialect, limit },
-            mounts: Vec::new(),
+            prefixes: Vec::new(),
         }
     }
 
@@ -130,16 +133,27 @@ impl Mounts {
     #[must_use]
     pub fn at(mut self, prefix: &str, dialect: &'static dyn Dialect, limit: LimitClass) -> Self {
         let prefix = prefix.trim_end_matches('/').to_owned();
-        self.mounts.retain(|(known, _)| *known != prefix);
-        self.mounts.push((prefix, Mount { dialect, limit }));
-        self.mounts
+        self.prefixes.retain(|(known, _)| *known != prefix);
+        self.prefixes.push((prefix, Mount { dialect, limit }));
+        self.prefixes
             .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         self
     }
 
+    /// The same, shown to clients under `base`.
+    #[must_use]
+    pub fn under(self, base: BasePath) -> Self {
+        Self { base, ..self }
+    }
+
+    /// The path under which clients see the server.
+    pub const fn base(&self) -> &BasePath {
+        &self.base
+    }
+
     /// What holds for `path`.
     pub fn find(&self, path: &str) -> Mount {
-        self.mounts
+        self.prefixes
             .iter()
             .find(|(prefix, _)| {
                 path.strip_prefix(prefix.as_str())
@@ -148,3 +162,8 @@ impl Mounts {
             .map_or(self.fallback, |(_, mount)| *mount)
     }
 }
+
+/// The dialect of one request whose path is in more than one, kept with the request by whoever has looked at it. The
+/// kernel tells failures in it.
+#[derive(Clone, Copy)]
+pub struct SpokenDialect(pub &'static dyn Dialect);

@@ -5,12 +5,13 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use uuid::Uuid;
 
+use crate::base_path::BasePath;
 use crate::error::ApiError;
 
 const PAGE: &str = include_str!("docs_pages/page.html");
 
-/// The page that renders the document at `document_url`, a path on this server.
-pub fn page(title: &str, document_url: &str) -> HttpResponse {
+/// The page that renders the document at `document_url`, a path on this server, which clients see under `base`.
+pub fn page(title: &str, document_url: &str, base: &BasePath) -> HttpResponse {
     let nonce = Uuid::new_v4().simple().to_string();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
@@ -19,6 +20,7 @@ pub fn page(title: &str, document_url: &str) -> HttpResponse {
     let html = PAGE
         .replace("{{title}}", &escape(title))
         .replace("{{document}}", &escape(document_url))
+        .replace("{{base}}", &escape(base.as_str()))
         .replace("{{nonce}}", &nonce);
     match HeaderValue::from_str(&policy) {
         Ok(policy) => HttpResponse::Ok()

@@ -10,6 +10,9 @@ use actix_web::{HttpResponse, ResponseError};
 use majordomo_application::{ErrorKind, FieldError, ServiceError, error::INTERNAL_MESSAGE};
 use paperclip::v2::schema::Apiv2Errors;
 
+/// When to come back after a part was unavailable, or full.
+const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
+
 /// What went wrong, in the words of HTTP. A dialect has one table from these to statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorClass {
@@ -135,6 +138,8 @@ pub enum Location {
     Query,
     /// The path.
     Path,
+    /// A header.
+    Header,
 }
 
 impl Location {
@@ -144,6 +149,7 @@ impl Location {
             Self::Body => "body",
             Self::Query => "query",
             Self::Path => "path",
+            Self::Header => "header",
         }
     }
 }
@@ -297,7 +303,7 @@ impl<E: ServiceError> From<E> for ApiError {
             }
             ErrorKind::Unavailable => {
                 tracing::warn!(cause = %Chain(&error), code = error.code(), "a needed part is unavailable");
-                (ErrorClass::Unavailable, Vec::new(), None)
+                (ErrorClass::Unavailable, Vec::new(), Some(UNAVAILABLE_RETRY))
             }
             ErrorKind::Upstream => {
                 tracing::warn!(cause = %Chain(&error), code = error.code(), "an outside service failed");

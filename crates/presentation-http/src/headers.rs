@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 
+use crate::base_path::BasePath;
 use crate::origin::AllowedOrigins;
 
 /// Set unless the handler has set its own.
@@ -59,6 +60,24 @@ pub(crate) fn secure(headers: &mut HeaderMap, https: bool) {
     }
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    }
+}
+
+/// Keeps this server's cookies from others that are shown beside it under the same host.
+pub(crate) fn keep_cookies_under(headers: &mut HeaderMap, base: &BasePath) {
+    const EVERYWHERE: &str = "; Path=/";
+    if base.as_str().is_empty() || !headers.contains_key(header::SET_COOKIE) {
+        return;
+    }
+    let cookies: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
+    for cookie in cookies {
+        let moved = cookie.to_str().ok().and_then(|text| {
+            let (before, after) = text.split_once(EVERYWHERE)?;
+            let whole = after.is_empty() || after.starts_with(';');
+            whole.then(|| format!("{before}; Path={}{after}", base.cookie_path()))
+        });
+        let moved = moved.and_then(|text| HeaderValue::from_str(&text).ok());
+        headers.append(header::SET_COOKIE, moved.unwrap_or(cookie));
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use majordomo_application::access::AccessService;
+use majordomo_application::audit::Refusals;
 use majordomo_application::ports::Clock;
 
 use crate::address::TrustedProxies;
@@ -47,6 +48,7 @@ pub struct Kernel {
     parts: KernelParts,
     limits: RateLimits,
     metrics: Arc<HttpMetrics>,
+    refusals: Arc<Refusals>,
 }
 
 impl Kernel {
@@ -55,6 +57,7 @@ impl Kernel {
         Arc::new(Self {
             limits: RateLimits::new(&parts.rate_limits),
             metrics: Arc::default(),
+            refusals: Arc::default(),
             parts,
         })
     }
@@ -94,6 +97,11 @@ impl Kernel {
     /// Counters of requests.
     pub fn metrics(&self) -> &Arc<HttpMetrics> {
         &self.metrics
+    }
+
+    /// What was refused and is to be recorded.
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
     }
 
     /// When no credential is needed.

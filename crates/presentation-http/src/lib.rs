@@ -15,10 +15,12 @@
 
 pub mod address;
 pub mod auth;
+pub mod base_path;
 pub mod core;
 pub mod dialect;
 pub mod docs_pages;
 pub mod error;
+mod head;
 mod headers;
 pub mod http_metrics;
 pub mod kernel;
@@ -26,6 +28,7 @@ mod middleware;
 pub mod openapi;
 pub mod origin;
 pub mod rate_limit;
+mod refusals;
 pub mod request;
 pub mod run_events;
 mod services;
@@ -34,11 +37,11 @@ pub mod sse;
 
 pub use auth::Authenticated;
 pub use core::Core;
-pub use dialect::{Dialect, ErrorView, Mounts};
+pub use dialect::{Dialect, ErrorView, Mounts, SpokenDialect};
 pub use error::{ApiError, ErrorClass, FieldIssue, Location};
 pub use kernel::{Kernel, KernelParts};
 pub use middleware::{KernelFuture, KernelLayer, KernelService};
 pub use rate_limit::LimitClass;
 pub use request::RequestContext;
-pub use run_events::{ResumeFrom, RunPosition};
+pub use run_events::{ResumeAt, ResumeFrom, RunPosition};
 pub use services::Services;

@@ -17,12 +17,15 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::dialect::{Dialect, Failed, Mount, render};
+use crate::auth::Renewal;
+use crate::dialect::{Dialect, Failed, Mount, SpokenDialect, render};
 use crate::error::{ApiError, ErrorClass};
-use crate::headers::{answer_preflight, is_preflight, secure, share};
+use crate::head::{ask_as_get, without_body};
+use crate::headers::{answer_preflight, is_preflight, keep_cookies_under, secure, share};
 use crate::http_metrics::HttpMetrics;
 use crate::kernel::Kernel;
 use crate::rate_limit::Allowance;
+use crate::refusals;
 use crate::request::{REQUEST_ID, RequestContext, request_id};
 
 /// Wraps the application: `App::new().wrap(KernelLayer::new(kernel))`, as the outermost layer.
@@ -74,8 +77,9 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let mut exchange = Exchange::begin(&self.kernel, &request);
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let under_base = take_off_base(&self.kernel, &mut request);
+        let mut exchange = Exchange::begin(&self.kernel, &request, under_base);
         if is_preflight(request.method(), request.headers()) {
             let answer = answer_preflight(request.headers(), self.kernel.allowed_origins());
             return exchange.answer_early(request, answer);
@@ -90,11 +94,13 @@ where
                     path: request.path(),
                 };
                 let error = ApiError::rate_limited(wait);
+                refusals::note(&self.kernel, request.request(), &context, &error);
                 let answer = render(exchange.dialect, &error, failed);
                 return exchange.answer_early(request, answer);
             }
         }
         request.extensions_mut().insert(context);
+        ask_as_get(&mut request);
         let inner = exchange.span.in_scope(|| self.inner.call(request));
         KernelFuture {
             state: State::Inner { inner, exchange },
@@ -174,8 +180,18 @@ struct Exchange {
     _active: Active,
 }
 
+/// Makes the path the one within this server, and says whether it was another.
+fn take_off_base(kernel: &Kernel, request: &mut ServiceRequest) -> bool {
+    let Some(within) = kernel.mounts().base().taken_off(request.uri()) else {
+        return false;
+    };
+    request.match_info_mut().get_mut().update(&within);
+    request.head_mut().uri = within;
+    true
+}
+
 impl Exchange {
-    fn begin(kernel: &Arc<Kernel>, request: &ServiceRequest) -> Self {
+    fn begin(kernel: &Arc<Kernel>, request: &ServiceRequest, under_base: bool) -> Self {
         let headers = request.headers();
         let Mount { dialect, limit } = kernel.mounts().find(request.path());
         let peer = request.peer_addr().map(|peer| peer.ip());
@@ -185,6 +201,7 @@ impl Exchange {
             client: peer.map(|peer| proxies.client_address(peer, headers)),
             limit,
             https: kernel.public_https() || proxies.says_https(peer, headers),
+            under_base,
         };
         // The query is left out of spans and logs: it may hold a token.
         let span = tracing::info_span!(
@@ -231,17 +248,31 @@ impl Exchange {
         &self,
         response: ServiceResponse<B>,
     ) -> ServiceResponse<EitherBody<B>> {
+        let renewal = response.request().extensions_mut().remove::<Renewal>();
         let mut response = match failure_of(&response) {
             None => response.map_into_left_body(),
             Some(error) => {
-                let mut rendered = self.render(&error);
+                refusals::note(&self.kernel, response.request(), &self.context, &error);
+                let spoken = response
+                    .request()
+                    .extensions()
+                    .get::<SpokenDialect>()
+                    .copied();
+                let dialect = spoken.map_or(self.dialect, |spoken| spoken.0);
+                let mut rendered = self.render_in(dialect, &error);
                 if let Some(allow) = response.headers().get(header::ALLOW) {
                     rendered.headers_mut().insert(header::ALLOW, allow.clone());
                 }
                 response.into_response(rendered).map_into_right_body()
             }
         };
+        if let Some(renewal) = renewal {
+            renewal.write(response.headers_mut());
+        }
         self.complete(response.response().status(), response.headers_mut());
+        if self.method == Method::HEAD {
+            response = without_body(response);
+        }
         response
     }
 
@@ -263,8 +294,12 @@ impl Exchange {
     }
 
     fn render(&self, error: &ApiError) -> HttpResponse {
+        self.render_in(self.dialect, error)
+    }
+
+    fn render_in(&self, dialect: &'static dyn Dialect, error: &ApiError) -> HttpResponse {
         render(
-            self.dialect,
+            dialect,
             error,
             Failed {
                 request_id: self.context.id,
@@ -286,6 +321,7 @@ impl Exchange {
         }
         if status != StatusCode::SWITCHING_PROTOCOLS {
             secure(headers, self.context.https);
+            keep_cookies_under(headers, self.kernel.mounts().base());
             if let Some(origin) = &self.origin {
                 share(headers, origin.clone());
             }

@@ -58,28 +58,50 @@ pub fn requested_authority<'a>(headers: &'a HeaderMap, target: &'a Uri) -> Optio
 
 /// Which other web pages may read answers and open sockets, besides those of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AllowedOrigins(Vec<String>);
+pub struct AllowedOrigins {
+    /// The server's own, where it is known under a public address.
+    own: Option<String>,
+    others: Vec<String>,
+}
 
 impl AllowedOrigins {
     /// These, as browsers write them: `https://app.example.org`, without a trailing slash.
     pub fn new(origins: Vec<String>) -> Self {
-        Self(
-            origins
+        Self {
+            own: None,
+            others: origins
                 .into_iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
-        )
+        }
+    }
+
+    /// And the server's own public one: a proxy may not pass on the `Host` its pages know.
+    #[must_use]
+    pub fn with_own(self, origin: Option<String>) -> Self {
+        Self {
+            own: origin.map(|origin| origin.to_ascii_lowercase()),
+            ..self
+        }
+    }
+
+    /// The server's own public origin.
+    pub fn own(&self) -> Option<&str> {
+        self.own.as_deref()
+    }
+
+    fn lists(&self, origin: &str) -> bool {
+        self.own
+            .iter()
+            .chain(&self.others)
+            .any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 
     /// Whether a page of `origin` may read answers.
     pub fn allows(&self, origin: &HeaderValue) -> bool {
-        origin.to_str().is_ok_and(|origin| {
-            is_local_origin(origin)
-                || self
-                    .0
-                    .iter()
-                    .any(|allowed| allowed.eq_ignore_ascii_case(origin))
-        })
+        origin
+            .to_str()
+            .is_ok_and(|origin| is_local_origin(origin) || self.lists(origin))
     }
 
     /// Whether a WebSocket may be opened: browsers always send the page's origin and do not ask for leave, so it must be
@@ -95,12 +117,7 @@ impl AllowedOrigins {
         let Ok(origin) = origin.to_str() else {
             return false;
         };
-        if DESKTOP.contains(&origin)
-            || self
-                .0
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(origin))
-        {
+        if DESKTOP.contains(&origin) || self.lists(origin) {
             return true;
         }
         let Some(host) = requested_authority(headers, target) else {

@@ -1,9 +1,11 @@
 //! How often one address, or one API key, may ask: one implementation, a rate for each class of routes, one switch.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +27,8 @@ pub const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Clients remembered one by one; beyond that neighbours share a bucket, so that memory stays bounded.
 const MAX_CLIENTS: usize = 100_000;
+/// Different limits of keys remembered at most; beyond that all of them begin anew.
+const MAX_OWN_LIMITS: usize = 1000;
 /// Idle buckets are dropped once in so many checks.
 const SWEEP_EVERY: u32 = 4096;
 
@@ -218,6 +222,8 @@ pub struct RateLimits {
     login: Limiter<IpAddr>,
     websocket: Limiter<IpAddr>,
     api_key: Limiter<ApiKeyId>,
+    /// Keys with a limit of their own, by that limit.
+    own: RwLock<HashMap<NonZeroU32, Arc<Limiter<ApiKeyId>>>>,
 }
 
 impl RateLimits {
@@ -231,6 +237,7 @@ impl RateLimits {
             login: Limiter::new(config.login, SecondsFromNow),
             websocket: Limiter::new(config.websocket, SecondsFromNow),
             api_key: Limiter::new(config.api_key, SecondsFromNow),
+            own: RwLock::default(),
         }
     }
 
@@ -249,15 +256,42 @@ impl RateLimits {
         Some(limiter.check(&bucket_of(client, crowded)))
     }
 
-    /// Takes one request out of the bucket of an API key.
-    pub fn check_api_key(&self, class: LimitClass, key: &ApiKeyId) -> Result<(), ApiError> {
-        if !self.enabled || class != LimitClass::Api {
-            return Ok(());
-        }
-        match self.api_key.check(key).retry_after {
+    /// Takes one request out of the bucket of an API key: its own limit counts on all routes, the server's on those of
+    /// [`LimitClass::Api`].
+    pub fn check_api_key(
+        &self,
+        class: LimitClass,
+        key: &ApiKeyId,
+        own: Option<NonZeroU32>,
+    ) -> Result<(), ApiError> {
+        let decision = match own {
+            _ if !self.enabled => return Ok(()),
+            Some(per_minute) => self.of_own(per_minute).check(key),
+            None if class == LimitClass::Api => self.api_key.check(key),
+            None => return Ok(()),
+        };
+        match decision.retry_after {
             None => Ok(()),
             Some(wait) => Err(ApiError::rate_limited(wait)),
         }
+    }
+
+    /// The buckets of the keys with this limit.
+    fn of_own(&self, per_minute: NonZeroU32) -> Arc<Limiter<ApiKeyId>> {
+        let known = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limiter) = known.get(&per_minute) {
+            return Arc::clone(limiter);
+        }
+        drop(known);
+        let mut limiters = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        if limiters.len() >= MAX_OWN_LIMITS {
+            limiters.clear();
+        }
+        let limiter = limiters.entry(per_minute).or_insert_with(|| {
+            let rate = Rate::per_minute(per_minute);
+            Arc::new(Limiter::new(rate, ResetForm::SecondsFromNow))
+        });
+        Arc::clone(limiter)
     }
 }
 

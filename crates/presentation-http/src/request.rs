@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use majordomo_domain::{RequestId, RequestSource};
 use paperclip::actix::OperationModifier;
 use paperclip::v2::schema::Apiv2Schema;
 use uuid::Uuid;
@@ -36,6 +37,18 @@ pub struct RequestContext {
     pub limit: LimitClass,
     /// Whether the client speaks HTTPS, as far as a trusted proxy or the public address say.
     pub https: bool,
+    /// Whether the path began with the server's base path: no proxy has taken it off.
+    pub under_base: bool,
+}
+
+impl RequestContext {
+    /// Where the request comes from, as the audit log tells it.
+    pub fn source(&self) -> RequestSource {
+        RequestSource {
+            address: self.client,
+            request: Some(RequestId(self.id.as_u128())),
+        }
+    }
 }
 
 impl FromRequest for RequestContext {

@@ -11,12 +11,13 @@ use majordomo_domain::{Run, RunEvent, RunId};
 use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::core::Core;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorClass, FieldIssue, Location};
 use crate::openapi::collector::{Fragment, record_parameter};
+use crate::session_id::ID_PATTERN;
 use crate::sse::{EventId, Frame};
 
 /// A place in a run's events. Clients write it `<run>.<after>`, the id of the last frame they have.
@@ -44,33 +45,63 @@ impl RunPosition {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResumeFrom(pub Option<RunPosition>);
 
+/// The header of a reconnecting `EventSource`.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
 impl ResumeFrom {
     /// Reads the place from the request; the header goes first.
-    pub fn of(request: &HttpRequest) -> Self {
+    ///
+    /// # Errors
+    /// A place that is named and cannot be read: a client that resumes must not say its message twice.
+    pub fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let header = request
             .headers()
-            .get("last-event-id")
-            .and_then(|value| value.to_str().ok())
-            .and_then(RunPosition::parse);
-        Self(header.or_else(|| in_query(request.query_string())))
+            .get(LAST_EVENT_ID)
+            .filter(|value| !value.is_empty());
+        let Some(header) = header else {
+            return in_query(request.query_string()).map(Self);
+        };
+        let position = header.to_str().ok().and_then(RunPosition::parse);
+        position
+            .map(|position| Self(Some(position)))
+            .ok_or_else(|| unreadable(Location::Header, LAST_EVENT_ID, "names no place in a run"))
     }
 }
 
-fn in_query(query: &str) -> Option<RunPosition> {
+fn unreadable(location: Location, field: &str, error: &str) -> ApiError {
+    let issue = FieldIssue {
+        location,
+        field: field.to_owned(),
+        error: error.to_owned(),
+        rule: "invalid_value",
+    };
+    ApiError::invalid(ErrorClass::Invalid, vec![issue])
+}
+
+fn in_query(query: &str) -> Result<Option<RunPosition>, ApiError> {
     if query.is_empty() {
-        return None;
+        return Ok(None);
     }
     let value = |wanted: &str| {
         form_urlencoded::parse(query.as_bytes())
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| value)
     };
-    Some(RunPosition {
-        run: RunId::parse(value("run")?.trim()).ok()?,
-        after: value("after")
-            .and_then(|after| after.trim().parse().ok())
-            .unwrap_or(0),
-    })
+    let after = match value("after") {
+        None => 0,
+        Some(after) => after
+            .trim()
+            .parse::<i64>()
+            .ok()
+            .and_then(|after| u64::try_from(after).ok())
+            .ok_or_else(|| unreadable(Location::Query, "after", "is not the number of an event"))?,
+    };
+    let Some(run) = value("run") else {
+        return Ok(None);
+    };
+    let run = RunId::parse(run.trim())
+        .map_err(|error| unreadable(Location::Query, "run", &error.to_string()))?;
+    Ok(Some(RunPosition { run, after }))
 }
 
 impl FromRequest for ResumeFrom {
@@ -78,7 +109,7 @@ impl FromRequest for ResumeFrom {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::of(request)))
+        ready(Self::of(request))
     }
 }
 
@@ -86,36 +117,72 @@ impl Apiv2Schema for ResumeFrom {}
 
 impl OperationModifier for ResumeFrom {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
-        record_parameter(operation, |_| {
-            let parameter = |place: &str, name: &str, about: &str, schema| {
-                json!({
-                    "in": place, "name": name, "required": false, "description": about, "schema": schema
-                })
-            };
-            let number = json!({ "type": "integer", "minimum": 0 });
-            let text = json!({ "type": "string" });
-            Fragment::Parameters(vec![
-                parameter(
-                    "header",
-                    "Last-Event-ID",
-                    "The id of the last event received; the stream of its run goes on after it.",
-                    text.clone(),
-                ),
-                parameter(
-                    "query",
-                    "run",
-                    "The run to go on with, for clients that cannot set headers.",
-                    text,
-                ),
-                parameter(
-                    "query",
-                    "after",
-                    "The number of the last event received; 0 for all.",
-                    number,
-                ),
-            ])
-        });
+        record_parameter(operation, |_| parameters(false));
     }
+}
+
+/// As [`ResumeFrom`] where the client must name a place. The document asks for `run`, which an `EventSource` keeps in its
+/// address when it reconnects; the header alone is enough, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeAt(pub RunPosition);
+
+impl FromRequest for ResumeAt {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(ResumeFrom::of(request).and_then(|from| {
+            let missing = FieldIssue {
+                location: Location::Query,
+                field: "run".to_owned(),
+                error: "is required".to_owned(),
+                rule: "missing",
+            };
+            from.0
+                .map(Self)
+                .ok_or_else(|| ApiError::invalid(ErrorClass::Invalid, vec![missing]))
+        }))
+    }
+}
+
+impl Apiv2Schema for ResumeAt {}
+
+impl OperationModifier for ResumeAt {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        record_parameter(operation, |_| parameters(true));
+    }
+}
+
+/// The parameters that name a place.
+fn parameters(required: bool) -> Fragment {
+    let parameter = |place: &str, name: &str, required: bool, about: &str, schema: Value| json!({ "in": place, "name": name, "required": required, "description": about, "schema": schema });
+    let run = json!({ "type": "string", "pattern": ID_PATTERN });
+    let place =
+        json!({ "type": "string", "pattern": r"^([A-Za-z0-9._:@-]{1,128}\.[0-9]{1,18})?$" });
+    let after = json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
+    Fragment::Parameters(vec![
+        parameter(
+            "header",
+            LAST_EVENT_ID,
+            false,
+            "The id of the last event received; the stream of its run goes on after it.",
+            place,
+        ),
+        parameter(
+            "query",
+            "run",
+            required,
+            "The run to go on with, for clients that cannot set headers.",
+            run,
+        ),
+        parameter(
+            "query",
+            "after",
+            false,
+            "The number of the last event received; 0 for all.",
+            after,
+        ),
+    ])
 }
 
 /// The frames of a turn just accepted. Its events are in memory, so they are read right where the request is served.

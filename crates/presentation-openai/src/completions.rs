@@ -15,13 +15,13 @@ mod transcript;
 
 use majordomo_presentation_http::openapi::{OneOf, Params, Raw, Sse};
 use majordomo_presentation_http::{
-    ApiError, Authenticated, Kernel, RequestContext, ResumeFrom, Services,
+    ApiError, Authenticated, Kernel, RequestContext, ResumeAt, ResumeFrom, Services,
 };
 use paperclip::actix::{api_v2_operation, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::error::{invalid_parameter, refine};
+use crate::error::refine;
 use head::{Head, Target};
 use input::{CompletionBody, SessionHeader};
 use response::{ChatCompletion, ChatCompletionChunk};
@@ -29,7 +29,10 @@ use response::{ChatCompletion, ChatCompletionChunk};
 pub(crate) use input::MAX_BODY;
 
 /// The whole answer as JSON, or its pieces as events.
-pub(crate) type Answer = OneOf<Raw<ChatCompletion>, Sse<ChatCompletionChunk<'static>>>;
+pub(crate) type Answer = OneOf<Raw<ChatCompletion>, Chunks>;
+
+/// The pieces of an answer, and `[DONE]`.
+pub(crate) type Chunks = Sse<ChatCompletionChunk<'static>, true>;
 
 /// What belongs to every request for a completion.
 pub(crate) struct Asked<'a> {
@@ -55,13 +58,10 @@ pub(crate) async fn resume_chat_completion(
     services: web::Data<Services>,
     kernel: web::Data<Kernel>,
     caller: Authenticated,
-    resume: ResumeFrom,
+    place: ResumeAt,
     params: Params<ResumeParams>,
-) -> Result<Sse<ChatCompletionChunk<'static>>, ApiError> {
-    let position = resume
-        .0
-        .ok_or_else(|| invalid_parameter("run", "missing", "is required"))?;
-    agent::resume(&services, &kernel, caller, position, params.0.include_usage).await
+) -> Result<Chunks, ApiError> {
+    agent::resume(&services, &kernel, caller, place.0, params.0.include_usage).await
 }
 
 /// POST /v1/chat/completions: Asks the agent or a model.

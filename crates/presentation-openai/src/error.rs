@@ -14,6 +14,11 @@ pub struct OpenAi;
 /// OpenAI's way of telling failures.
 pub static DIALECT: &dyn Dialect = &OpenAi;
 
+/// The code of a budget that is used up.
+const BUDGET_EXCEEDED: &str = "budget_exceeded";
+/// OpenAI's type and code for it.
+const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
+
 /// The body of every failure.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ErrorResponse<'a> {
@@ -64,12 +69,17 @@ fn response<'a>(
     ErrorResponse {
         error: ErrorObject {
             message,
-            r#type: kind(class),
+            r#type: if code == BUDGET_EXCEEDED {
+                INSUFFICIENT_QUOTA
+            } else {
+                kind(class)
+            },
             param: issue
                 .filter(|issue| !issue.field.is_empty())
                 .map(|issue| bracketed(&issue.field)),
             code: match class {
                 ErrorClass::Unauthenticated => "invalid_api_key",
+                ErrorClass::RateLimited if code == BUDGET_EXCEEDED => INSUFFICIENT_QUOTA,
                 ErrorClass::RateLimited => "rate_limit_exceeded",
                 _ => code_of(code, issue),
             },

@@ -7,8 +7,7 @@ use actix_web::web;
 use majordomo_presentation_http::openapi::{Body, Reply, Sse};
 use majordomo_presentation_http::run_events::{live_frames, replayed_frames};
 use majordomo_presentation_http::{
-    ApiError, Authenticated, ErrorClass, FieldIssue, Kernel, Location, ResumeFrom, RunPosition,
-    Services,
+    ApiError, Authenticated, Kernel, ResumeAt, ResumeFrom, RunPosition, Services,
 };
 use paperclip::actix::api_v2_operation;
 
@@ -69,18 +68,9 @@ pub(crate) async fn resume_chat_stream(
     caller: Authenticated,
     services: web::Data<Services>,
     kernel: web::Data<Kernel>,
-    resume: ResumeFrom,
+    place: ResumeAt,
 ) -> Result<Sse<StreamPayload<'static>>, ApiError> {
-    let position = resume.0.ok_or_else(|| {
-        let issue = FieldIssue {
-            location: Location::Query,
-            field: "run".to_owned(),
-            error: "is required".to_owned(),
-            rule: "missing",
-        };
-        ApiError::invalid(ErrorClass::Invalid, vec![issue])
-    })?;
-    resume_at(caller, services, &kernel, position).await
+    resume_at(caller, services, &kernel, place.0).await
 }
 
 async fn resume_at(

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
+use actix_web::web::Data;
 use bytes::Bytes;
+use majordomo_presentation_http::Kernel;
 use majordomo_presentation_http::docs_pages;
 use majordomo_presentation_http::openapi::{DocumentInfo, Html, Media, Raw, SecurityDoc, describe};
 use paperclip::actix::api_v2_operation;
@@ -53,16 +55,17 @@ pub(crate) async fn openapi_document() -> Raw<Value> {
 
 /// GET /redoc, /redoc/: The documentation
 #[api_v2_operation(tags(Documentation))]
-pub(crate) async fn redoc() -> Media<Html> {
-    page()
+pub(crate) async fn redoc(kernel: Data<Kernel>) -> Media<Html> {
+    page(&kernel)
 }
 
 /// GET /swagger-ui, /swagger-ui/: The documentation
 #[api_v2_operation(tags(Documentation))]
-pub(crate) async fn swagger_ui() -> Media<Html> {
-    page()
+pub(crate) async fn swagger_ui(kernel: Data<Kernel>) -> Media<Html> {
+    page(&kernel)
 }
 
-fn page() -> Media<Html> {
-    Media::from_response(docs_pages::page(INFO.title, DOCUMENT_PATH))
+fn page(kernel: &Kernel) -> Media<Html> {
+    let base = kernel.mounts().base();
+    Media::from_response(docs_pages::page(INFO.title, DOCUMENT_PATH, base))
 }

@@ -41,7 +41,7 @@ struct ErrorBody {
 struct ErrorDetails {
     /// The fields that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("default" = []))]
+    #[schemars(default)]
     fields: Vec<WrongField>,
 }
 

@@ -104,6 +104,7 @@ pub(crate) async fn get_prometheus_metrics(
         services.health.uptime(),
         &kernel.metrics().snapshot(),
         &services.inference.read(),
+        services.health.process_usage(),
     ))
 }
 

@@ -12,7 +12,14 @@ static INFO: DocumentInfo = DocumentInfo {
     version: env!("CARGO_PKG_VERSION"),
     description: "The routes that Pixcode's clients use",
     includes: |_| true,
-    tags: &[("Search", "Full-text search across conversations")],
+    tags: &[
+        (
+            "Authentication",
+            "The first user, signing in and out, API keys",
+        ),
+        ("Search", "Full-text search across conversations"),
+        ("Settings", "What users prefer"),
+    ],
     security: &[
         SecurityDoc::Bearer,
         SecurityDoc::Header("X-API-Key"),

@@ -1,19 +1,22 @@
 //! API keys: made, listed, revoked, rotated.
 
+use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use majordomo_application::access::{AccessError, CreateApiKey, IssuedApiKey};
-use majordomo_domain::{ApiKey, ApiKeyId, Scope, Timestamp};
-use majordomo_presentation_http::openapi::{Body, PathParams, Reply};
+use majordomo_application::access::{AccessError, CreateApiKey, IssuedApiKey, KeyPrefix};
+use majordomo_domain::{ApiKey, ApiKeyId, Scope};
+use majordomo_presentation_http::openapi::{Body, Params, PathParams, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
 use paperclip::actix::api_v2_operation;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::fails::Fails;
-use crate::wire::{check_length, fault, wire_time};
+use crate::wire::{check_length, fault, parse_time, wire_time};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 100;
@@ -26,9 +29,68 @@ pub(crate) struct CreateApiKeyRequest {
     name: String,
     /// What it may do.
     #[serde(default = "default_scopes")]
+    #[schemars(with = "Vec<ScopeName>")]
     scopes: Vec<String>,
     /// When it stops working, RFC 3339; never when missing.
+    #[schemars(extend("format" = "date-time"))]
     expires_at: Option<String>,
+    /// Where its requests must come from, as addresses or CIDR ranges; anywhere when empty.
+    #[serde(default)]
+    #[schemars(length(max = 32), with = "Vec<AddressText>")]
+    allowed_addresses: Vec<String>,
+    /// The models it may ask, as `provider/model`, `provider/*` or `model`; all when empty.
+    #[serde(default)]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(max = 200),
+            regex(
+                pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+            )
+        )
+    )]
+    allowed_models: Vec<String>,
+    /// How many requests it may send a minute; the server's default when missing.
+    requests_per_minute: Option<NonZeroU32>,
+}
+
+/// A scope's name, for the document.
+struct ScopeName;
+
+impl JsonSchema for ScopeName {
+    fn schema_name() -> Cow<'static, str> {
+        "ScopeName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Scope::ALL.map(Scope::as_str) })
+    }
+}
+
+/// An address or CIDR range, for the document.
+struct AddressText;
+
+impl JsonSchema for AddressText {
+    fn schema_name() -> Cow<'static, str> {
+        "AddressRange".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let cidr = r"^(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])(\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}/(\d|[12]\d|3[0-2])$";
+        json_schema!({
+            "type": "string",
+            "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }, { "pattern": cidr }]
+        })
+    }
+}
+
+/// How a key is replaced.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(crate) struct RotateParams {
+    /// How long the old key goes on working, in seconds, a week at most.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 604_800))]
+    overlap_seconds: u32,
 }
 
 fn default_scopes() -> Vec<String> {
@@ -75,6 +137,14 @@ pub(crate) struct ApiKeyResponse {
     expires_at: Option<String>,
     /// Whether it was revoked.
     revoked: bool,
+    /// Whether it is switched on.
+    enabled: bool,
+    /// Where its requests must come from; anywhere when empty.
+    allowed_addresses: Vec<String>,
+    /// The models it may ask; all when empty.
+    allowed_models: Vec<String>,
+    /// How many requests it may send a minute; the server's default when missing.
+    requests_per_minute: Option<NonZeroU32>,
 }
 
 /// It worked.
@@ -100,13 +170,12 @@ impl TryFrom<CreateApiKeyRequest> for CreateApiKey {
             name: request.name,
             scopes: request.scopes,
             expires_at,
+            prefix: KeyPrefix::PocketPaw,
+            allowed_addresses: request.allowed_addresses,
+            allowed_models: request.allowed_models,
+            requests_per_minute: request.requests_per_minute,
         })
     }
-}
-
-/// RFC 3339; a time without offset is in UTC.
-fn parse_time(text: &str) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
 }
 
 fn scopes_of(key: &ApiKey) -> Vec<&'static str> {
@@ -138,6 +207,15 @@ impl From<ApiKey> for ApiKeyResponse {
             last_used_at: key.last_used_at.map(wire_time),
             expires_at: key.expires_at.map(wire_time),
             revoked: key.revoked_at.is_some(),
+            enabled: key.enabled,
+            allowed_addresses: key
+                .limits
+                .addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            allowed_models: key.limits.models.clone(),
+            requests_per_minute: key.limits.requests_per_minute,
         }
     }
 }
@@ -199,18 +277,20 @@ pub(crate) async fn revoke_api_key(
     Ok(Reply(StatusResponse { status: "ok" }))
 }
 
-/// POST /api/v1/auth/api-keys/{id}/rotate: replaces a key by a new one with the same name, scopes and expiry
+/// POST /api/v1/auth/api-keys/{id}/rotate: replaces a key by a new one with the same name, scopes, expiry and limits
 #[api_v2_operation(tags(Auth), operation_id = "rotate_api_key")]
 pub(crate) async fn rotate_api_key(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
     id: PathParams<String>,
+    params: Params<RotateParams>,
 ) -> Result<Reply<CreatedApiKeyResponse>, ApiError> {
+    let overlap = Duration::from_secs(u64::from(params.0.overlap_seconds));
     let access = Arc::clone(&services.access);
     let issued = kernel
         .core()
-        .run(async move { access.rotate_key(&caller, &key_id(&id.0)?).await })
+        .run(async move { access.rotate_key(&caller, &key_id(&id.0)?, overlap).await })
         .await?;
     Ok(Reply(issued.into()))
 }

@@ -4,14 +4,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_web::cookie::time::Duration as CookieDuration;
-use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use majordomo_presentation_http::auth::{SESSION_COOKIE, bearer_token};
+use majordomo_application::access::LoggedIn;
+use majordomo_presentation_http::auth::{
+    LOGIN_COOKIE, SESSION_COOKIE, bearer_token, remove_cookie, set_cookie,
+};
 use majordomo_presentation_http::openapi::{Body, Raw, Reply};
 use majordomo_presentation_http::{
     ApiError, Authenticated, ErrorClass, Kernel, RequestContext, Services,
@@ -89,54 +90,59 @@ pub(crate) struct TokenResponse {
     token: String,
 }
 
-/// The session cookie; without a value it removes the one the client has.
-fn cookie(value: String, max_age: CookieDuration, https: bool) -> (&'static str, String) {
-    let cookie = Cookie::build(SESSION_COOKIE, value)
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .path("/")
-        .max_age(max_age)
-        .secure(https)
-        .finish();
-    (SET_COOKIE.as_str(), cookie.to_string())
-}
-
 async fn log_in(
     kernel: &Kernel,
     services: &Services,
-    https: bool,
+    context: &RequestContext,
     LoginBody(body): LoginBody,
 ) -> Result<LoginReply, ApiError> {
-    let access = Arc::clone(&services.access);
-    let issued = kernel
+    let (access, source) = (Arc::clone(&services.access), context.source());
+    let logged_in = kernel
         .core()
-        .run(async move { access.login(&body.token).await })
+        .run(async move {
+            if access.is_pairing(&body.token) {
+                return access.redeem(&body.token, source).await;
+            }
+            access
+                .login(&body.token, source)
+                .await
+                .map(LoggedIn::Session)
+        })
         .await
         .map_err(|error| in_other_words(error, "Invalid access token"))?;
-    let seconds = i64::try_from(issued.lifetime.as_secs()).unwrap_or(i64::MAX);
-    let max_age = CookieDuration::seconds(seconds);
-    let reply = Raw::from(Reply(OkResponse { ok: true }));
-    let set_cookie = cookie(issued.secret, max_age, https);
-    Ok(Fails(Fails(reply.with_header(set_cookie))))
+    // One browser is one caller: the other cookie would say something else.
+    let (name, issued, other) = match logged_in {
+        LoggedIn::Session(issued) => (SESSION_COOKIE, issued, LOGIN_COOKIE),
+        LoggedIn::User(issued) => (LOGIN_COOKIE, issued, SESSION_COOKIE),
+    };
+    let cookie = set_cookie(name, &issued.secret, issued.lifetime, context.https);
+    let reply = Raw::from(Reply(OkResponse { ok: true }))
+        .with_header((SET_COOKIE, cookie))
+        .with_header((SET_COOKIE, remove_cookie(other, context.https)));
+    Ok(Fails(Fails(reply)))
 }
 
 fn log_out(https: bool) -> Raw<OkResponse> {
-    let removal = cookie(String::new(), CookieDuration::ZERO, https);
-    Raw::from(Reply(OkResponse { ok: true })).with_header(removal)
+    [SESSION_COOKIE, LOGIN_COOKIE]
+        .into_iter()
+        .fold(Raw::from(Reply(OkResponse { ok: true })), |reply, name| {
+            reply.with_header((SET_COOKIE, remove_cookie(name, https)))
+        })
 }
 
 async fn exchange(
     kernel: &Kernel,
     services: &Services,
+    context: &RequestContext,
     request: &HttpRequest,
 ) -> Result<ExchangeReply, ApiError> {
     let token = bearer_token(request.headers())
         .unwrap_or_default()
         .to_owned();
-    let access = Arc::clone(&services.access);
+    let (access, source) = (Arc::clone(&services.access), context.source());
     let issued = kernel
         .core()
-        .run(async move { access.open_session(&token) })
+        .run(async move { access.open_session(&token, source).await })
         .await
         .map_err(|error| in_other_words(error, "Invalid master token"))?;
     Ok(Fails(Reply(SessionTokenResponse {
@@ -162,7 +168,7 @@ pub(crate) async fn login(
     context: RequestContext,
     body: LoginBody,
 ) -> Result<LoginReply, ApiError> {
-    log_in(&kernel, &services, context.https, body).await
+    log_in(&kernel, &services, &context, body).await
 }
 
 /// POST /api/auth/login: sets the session cookie
@@ -173,7 +179,7 @@ pub(crate) async fn dashboard_login(
     context: RequestContext,
     body: LoginBody,
 ) -> Result<LoginReply, ApiError> {
-    log_in(&kernel, &services, context.https, body).await
+    log_in(&kernel, &services, &context, body).await
 }
 
 /// POST /api/v1/auth/logout: removes the session cookie
@@ -199,9 +205,10 @@ pub(crate) async fn dashboard_logout(
 pub(crate) async fn open_session(
     kernel: Data<Kernel>,
     services: Data<Services>,
+    context: RequestContext,
     request: HttpRequest,
 ) -> Result<ExchangeReply, ApiError> {
-    exchange(&kernel, &services, &request).await
+    exchange(&kernel, &services, &context, &request).await
 }
 
 /// POST /api/auth/session: exchanges the master token, shown as bearer token, for a session token
@@ -209,9 +216,10 @@ pub(crate) async fn open_session(
 pub(crate) async fn dashboard_open_session(
     kernel: Data<Kernel>,
     services: Data<Services>,
+    context: RequestContext,
     request: HttpRequest,
 ) -> Result<ExchangeReply, ApiError> {
-    exchange(&kernel, &services, &request).await
+    exchange(&kernel, &services, &context, &request).await
 }
 
 async fn regenerate(

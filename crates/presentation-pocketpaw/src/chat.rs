@@ -6,13 +6,12 @@ pub(crate) mod media;
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::web::Data;
 use majordomo_application::Caller;
 use majordomo_application::chat::{SendMessage, WhenBusy};
 use majordomo_presentation_http::openapi::{Body, OptionalBody, Params, Reply, Sse};
 use majordomo_presentation_http::run_events::{
-    ResumeFrom, RunPosition, live_frames, replayed_frames,
+    ResumeAt, ResumeFrom, RunPosition, live_frames, replayed_frames,
 };
 use majordomo_presentation_http::session_id::session_id;
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
@@ -38,24 +37,6 @@ async fn replay(
         .await?;
     let frames = replayed_frames(kernel.core(), run, render);
     Ok(Fails(Sse::new(frames)))
-}
-
-/// A place that was named and cannot be read is refused: a client that resumes must not say its message twice.
-fn refuse_unreadable(request: &HttpRequest, resume: &ResumeFrom) -> Result<(), ApiError> {
-    let named = request
-        .headers()
-        .get("last-event-id")
-        .is_some_and(|value| !value.is_empty());
-    if named && resume.0.is_none() {
-        let words = "The last event's id names no place in a run";
-        return Err(fault(
-            Location::Query,
-            "Last-Event-ID",
-            "value_error",
-            words,
-        ));
-    }
-    Ok(())
 }
 
 fn body_missing() -> ApiError {
@@ -87,11 +68,9 @@ pub(crate) async fn stream_chat(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    request: HttpRequest,
     resume: ResumeFrom,
     body: OptionalBody<ChatRequest>,
 ) -> Result<Fails<Sse<StreamEvent>, 404>, ApiError> {
-    refuse_unreadable(&request, &resume)?;
     if let Some(place) = resume.0 {
         return replay(&kernel, &services, caller, place).await;
     }
@@ -111,14 +90,9 @@ pub(crate) async fn resume_chat(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    request: HttpRequest,
-    resume: ResumeFrom,
+    place: ResumeAt,
 ) -> Result<Fails<Sse<StreamEvent>, 404>, ApiError> {
-    refuse_unreadable(&request, &resume)?;
-    let place = resume
-        .0
-        .ok_or_else(|| fault(Location::Query, "run", "missing", "Field required"))?;
-    replay(&kernel, &services, caller, place).await
+    replay(&kernel, &services, caller, place.0).await
 }
 
 /// POST /api/v1/chat/stop: stops what runs and waits in a session; what was said is kept

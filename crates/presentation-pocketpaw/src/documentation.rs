@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
+use actix_web::web::Data;
+use majordomo_presentation_http::Kernel;
 use majordomo_presentation_http::docs_pages;
 use majordomo_presentation_http::openapi::{DocumentInfo, Html, Media, Raw, SecurityDoc, describe};
 use paperclip::actix::api_v2_operation;
@@ -25,6 +27,9 @@ pub fn document() -> Value {
             ("Chat", "Talking to the agent, whole answers or streams."),
             ("Sessions", "What was said."),
             ("Auth", "Cookies, session tokens and API keys."),
+            ("Settings", "What is configured while the server runs."),
+            ("Identity", "Who the agent is."),
+            ("OAuth", "Apps that act for users."),
             ("System", "Version, health and this documentation."),
             ("Dashboard", "The same for the web dashboard, under /api."),
         ],
@@ -45,14 +50,19 @@ fn served() -> &'static str {
 
 /// GET /api/v1/docs: a page that shows the API and tries it
 #[api_v2_operation(tags(System), operation_id = "docs")]
-pub(crate) async fn docs() -> Media<Html> {
-    Media::from_response(docs_pages::page(TITLE, DOCUMENT_URL))
+pub(crate) async fn docs(kernel: Data<Kernel>) -> Media<Html> {
+    page(&kernel)
 }
 
 /// GET /api/v1/redoc: the same page
 #[api_v2_operation(tags(System), operation_id = "redoc")]
-pub(crate) async fn redoc() -> Media<Html> {
-    Media::from_response(docs_pages::page(TITLE, DOCUMENT_URL))
+pub(crate) async fn redoc(kernel: Data<Kernel>) -> Media<Html> {
+    page(&kernel)
+}
+
+fn page(kernel: &Kernel) -> Media<Html> {
+    let base = kernel.mounts().base();
+    Media::from_response(docs_pages::page(TITLE, DOCUMENT_URL, base))
 }
 
 /// GET /api/v1/openapi.json: the API as an OpenAPI 3.1 document

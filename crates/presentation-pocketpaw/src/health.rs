@@ -1,9 +1,12 @@
-//! Whether the parts this server needs answer.
+//! Whether the parts this server needs answer, and the latest errors.
+
+mod errors;
 
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use majordomo_application::operations::{HealthReport, Probe};
+use majordomo_application::operations::{CheckResult, HealthReport};
+use majordomo_application::ports::Severity;
 use majordomo_domain::Timestamp;
 use majordomo_presentation_http::openapi::Reply;
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Services};
@@ -12,17 +15,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::wire::wire_time;
+pub(crate) use errors::{
+    clear_health_errors, dashboard_clear_health_errors, dashboard_health_errors, health_errors,
+};
 
 /// How the server is.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct HealthResponse {
-    /// `healthy`, `degraded` (something does not work) or `unhealthy` (nothing does).
+    /// `healthy`, `degraded` (something does not work) or `unhealthy` (the server cannot do its work).
     status: &'static str,
     /// The gravest issue in a sentence; null when there is none.
     message: Option<String>,
     /// How many checks were made.
     check_count: usize,
-    /// Checks that failed.
+    /// Checks that failed, the gravest first.
     issues: Vec<HealthIssue>,
     /// When the checks were made.
     last_check: String,
@@ -37,7 +43,7 @@ pub(crate) struct HealthIssue {
     check_id: &'static str,
     /// What it looks at.
     name: &'static str,
-    /// `connectivity` or `storage`.
+    /// `config`, `connectivity` or `storage`.
     category: &'static str,
     /// `warning` or `critical`.
     status: &'static str,
@@ -51,71 +57,47 @@ pub(crate) struct HealthIssue {
     details: Option<Vec<String>>,
 }
 
-/// One thing that is looked at.
-struct Check<'a> {
-    id: &'static str,
-    name: &'static str,
-    category: &'static str,
-    severity: &'static str,
-    fix_hint: &'static str,
-    probe: &'a Probe,
+fn issue(check: &CheckResult, at: Timestamp) -> Option<(Severity, HealthIssue)> {
+    let (severity, words) = check.issue()?;
+    let about = check.about;
+    let issue = HealthIssue {
+        check_id: about.id,
+        name: about.name,
+        category: about.category.as_str(),
+        status: severity.as_str(),
+        message: words.to_owned(),
+        fix_hint: about.fix_hint,
+        timestamp: wire_time(at),
+        details: None,
+    };
+    Some((severity, issue))
 }
 
-fn checks(report: &HealthReport) -> [Check<'_>; 2] {
-    [
-        Check {
-            id: "database",
-            name: "Database",
-            category: "storage",
-            severity: "critical",
-            fix_hint: "Look at the server's log and at the [database] section of its configuration.",
-            probe: &report.database,
-        },
-        Check {
-            id: "llm_reachable",
-            name: "Model provider",
-            category: "connectivity",
-            severity: "warning",
-            fix_hint: "Check the address and key of the default model's provider in the [models] section.",
-            probe: &report.inference,
-        },
-    ]
-}
-
-pub(crate) fn health_of(report: &HealthReport, now: Timestamp) -> HealthResponse {
-    let checks = checks(report);
-    let check_count = checks.len();
-    let issues: Vec<HealthIssue> = checks
-        .into_iter()
-        .filter(|check| !check.probe.healthy)
-        .map(|check| HealthIssue {
-            check_id: check.id,
-            name: check.name,
-            category: check.category,
-            status: check.severity,
-            message: check
-                .probe
-                .error
-                .clone()
-                .unwrap_or_else(|| "does not answer".to_owned()),
-            fix_hint: check.fix_hint,
-            timestamp: wire_time(now),
-            details: None,
-        })
-        .collect();
-    let gravest = issues.first();
+pub(crate) fn health_of(report: &HealthReport) -> HealthResponse {
+    let checks = report.checks.iter();
+    let mut issues: Vec<_> = checks.filter_map(|check| issue(check, report.at)).collect();
+    issues.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    let issues: Vec<_> = issues.into_iter().map(|(_, issue)| issue).collect();
     HealthResponse {
-        status: match gravest.map(|issue| issue.status) {
-            None => "healthy",
-            Some("critical") => "unhealthy",
-            Some(_) => "degraded",
-        },
-        message: gravest.map(|issue| format!("{}: {}", issue.name, issue.message)),
-        check_count,
+        status: report.status().as_str(),
+        message: issues
+            .first()
+            .map(|issue| format!("{}: {}", issue.name, issue.message)),
+        check_count: report.checks.len(),
         issues,
-        last_check: wire_time(now),
+        last_check: wire_time(report.at),
         error: None,
     }
+}
+
+/// The latest checks, made anew when they are more than a second old.
+async fn latest(kernel: &Kernel, services: &Services) -> Result<Reply<HealthResponse>, ApiError> {
+    let health = Arc::clone(&services.health);
+    let report = kernel
+        .core()
+        .join(async move { health.check_recent().await })
+        .await?;
+    Ok(Reply(health_of(&report)))
 }
 
 async fn check(kernel: &Kernel, services: &Services) -> Result<Reply<HealthResponse>, ApiError> {
@@ -124,12 +106,32 @@ async fn check(kernel: &Kernel, services: &Services) -> Result<Reply<HealthRespo
         .core()
         .join(async move { health.check().await })
         .await?;
-    Ok(Reply(health_of(&report, kernel.clock().now())))
+    Ok(Reply(health_of(&report)))
 }
 
-/// GET /api/v1/health: checks the parts this server needs
+/// GET /api/v1/health: whether the parts this server needs answer
 #[api_v2_operation(tags(System), operation_id = "health")]
 pub(crate) async fn health(
+    _caller: Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+) -> Result<Reply<HealthResponse>, ApiError> {
+    latest(&kernel, &services).await
+}
+
+/// GET /api/health: whether the parts this server needs answer
+#[api_v2_operation(tags(System), operation_id = "dashboard_health")]
+pub(crate) async fn dashboard_health(
+    _caller: Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+) -> Result<Reply<HealthResponse>, ApiError> {
+    latest(&kernel, &services).await
+}
+
+/// POST /api/v1/health/check: makes every check now
+#[api_v2_operation(tags(System), operation_id = "check_health")]
+pub(crate) async fn check_health(
     _caller: Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
@@ -137,9 +139,9 @@ pub(crate) async fn health(
     check(&kernel, &services).await
 }
 
-/// GET /api/health: checks the parts this server needs
-#[api_v2_operation(tags(System), operation_id = "dashboard_health")]
-pub(crate) async fn dashboard_health(
+/// POST /api/health/check: makes every check now
+#[api_v2_operation(tags(System), operation_id = "dashboard_check_health")]
+pub(crate) async fn dashboard_check_health(
     _caller: Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,

@@ -3,19 +3,30 @@
 //!
 //! `routes.rs` is the table of contents. Every credential is accepted as bearer token, `?token=` or cookie.
 
+mod agent_status;
 mod api_keys;
+mod audit;
 mod auth;
+mod budgets;
 mod chat;
 mod documentation;
 mod error;
+mod events;
 mod fails;
 mod health;
+mod identity;
+mod oauth;
+mod proxy;
 mod routes;
+mod self_audit;
 mod sessions;
+mod settings;
+mod system_metrics;
+mod usage;
 mod version;
 mod wire;
 pub mod ws;
 
 pub use documentation::document;
 pub use error::{DIALECT, PocketPaw};
-pub use routes::{configure, configure_legacy, configure_v1, mount};
+pub use routes::{configure, configure_legacy, configure_root, configure_v1, mount};

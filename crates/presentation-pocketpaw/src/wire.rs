@@ -14,6 +14,11 @@ pub(crate) fn wire_time(at: Timestamp) -> String {
     at.to_utc().to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
+/// RFC 3339; a time without offset is in UTC.
+pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
+}
+
 /// An input with one fault, told under a rule's name.
 pub(crate) fn fault(
     location: Location,

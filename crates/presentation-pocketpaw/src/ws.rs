@@ -38,6 +38,7 @@ use connection::Connection;
 use incoming::Incoming;
 use outgoing::pipe;
 use perform::Context;
+pub(crate) use render::system_events;
 
 /// How the server finds out that a client is gone. Another than the usual one is given as `app_data(Data::new(..))`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +140,7 @@ async fn open_socket(
         .map_or_else(SocketTiming::default, |timing| ***timing);
     let context = Context {
         presented: presented(&kernel, &request),
-        client: facts.client,
+        source: facts.source(),
         kernel,
         services,
     };

@@ -43,6 +43,8 @@ pub enum Origin {
     File(PathBuf),
     /// The environment variable of this name.
     Variable(String),
+    /// The settings that are changed while the server runs.
+    Stored,
 }
 
 impl SettingsError {
@@ -64,6 +66,7 @@ impl fmt::Display for Suffix<'_> {
         match self.0 {
             Some(Origin::File(path)) => write!(f, " (in {})", path.display()),
             Some(Origin::Variable(name)) => write!(f, " (in the environment variable {name})"),
+            Some(Origin::Stored) => f.write_str(" (in the stored settings)"),
             None => Ok(()),
         }
     }

@@ -7,23 +7,28 @@
 mod catalogue;
 mod environment;
 mod error;
+mod layers;
 mod load;
 mod network;
 mod render;
 mod secret;
 mod sections;
+mod stored;
 mod validate;
 
 pub use environment::process_environment;
 pub use error::{Origin, SettingsError};
+pub use layers::{Layered, Layers, SECRET_KEY_VARIABLE};
 pub use load::{LoadOptions, Overrides};
 pub use network::{IpNetwork, IpNetworkError};
 pub use secret::Secret;
 pub use sections::{
-    AgentSettings, ApiKeySettings, ApiKeyUsers, DatabaseLocation, DatabaseSettings, Environment,
-    LogFormat, LoggingSettings, ModelsSettings, ProviderKind, ProviderSettings, SecuritySettings,
-    ServerSettings, UserUuid, UserUuidError,
+    AgentSettings, ApiKeySettings, ApiKeyUsers, BudgetsSettings, DatabaseLocation,
+    DatabaseSettings, Environment, ForwardedHeader, LimitsSettings, LogFormat, LoggingSettings,
+    ModelsSettings, OAuthClientSettings, OAuthSettings, PriceSettings, PricesSettings,
+    ProviderKind, ProviderSettings, SecuritySettings, ServerSettings, UserUuid, UserUuidError,
 };
+pub use stored::{Effect, STORABLE, Storable, StoredProvider, StoredSettings};
 
 catalogue::section! {
     /// All settings of one process.
@@ -36,15 +41,24 @@ catalogue::section! {
         models: ModelsSettings = ModelsSettings::default();
         /// How a chat turn is run.
         agent: AgentSettings = AgentSettings::default();
+        /// What models cost.
+        prices: PricesSettings = PricesSettings::default();
+        /// How much may be spent.
+        budgets: BudgetsSettings = BudgetsSettings::default();
+        /// How much of the server one user may take.
+        limits: LimitsSettings = LimitsSettings::default();
         /// Who may connect, and how often.
         security: SecuritySettings = SecuritySettings::default();
+        /// Apps that act for users.
+        oauth: OAuthSettings = OAuthSettings::default();
         /// What is logged and in which form.
         logging: LoggingSettings = LoggingSettings::default();
     }
 }
 
 impl Settings {
-    /// Loads the settings: flags over environment (`MAJORDOMO__SECTION__KEY`) over file over defaults.
+    /// Loads the settings: flags over environment (`MAJORDOMO__SECTION__KEY`) over file over defaults,
+    /// without what is stored in the database: [`Layers`] takes that in.
     /// Secrets that stand in variables and files are looked up.
     ///
     /// # Errors
@@ -54,7 +68,9 @@ impl Settings {
     where
         E: IntoIterator<Item = (String, String)>,
     {
-        load::load(options)
+        Ok(Layers::read(options)?
+            .join(&StoredSettings::default())?
+            .settings)
     }
 
     /// Checks what the types cannot.
@@ -63,7 +79,11 @@ impl Settings {
         self.database.validate()?;
         self.models.validate()?;
         self.agent.validate()?;
+        self.prices.validate()?;
+        self.budgets.validate()?;
+        self.limits.validate()?;
         self.security.validate()?;
+        self.oauth.validate()?;
         self.logging.validate()
     }
 }

@@ -1,15 +1,11 @@
-//! Joins the layers - defaults, file, environment, flags - into one [`Settings`], or says which key is wrong.
+//! Reads single layers - a file, flags, a table - or says which key is wrong.
 
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use config::{Config, File, FileFormat};
-
 use crate::Settings;
 use crate::catalogue::{Field, Kind};
-use crate::environment::{environment_table, variable_of};
 use crate::error::{Origin, SettingsError};
 
 /// Longest configuration file, in bytes.
@@ -41,7 +37,7 @@ pub struct Overrides {
 
 impl Overrides {
     /// Puts the flags over what the other layers say. A host or port alone keeps the other half of the first address.
-    fn apply(self, settings: &mut Settings) {
+    pub(crate) fn apply(self, settings: &mut Settings) {
         let server = &mut settings.server;
         if self.host.is_some() || self.port.is_some() {
             let first = server
@@ -60,39 +56,8 @@ impl Overrides {
     }
 }
 
-/// Loads, joins and validates all layers.
-pub(crate) fn load<E>(options: LoadOptions<E>) -> Result<Settings, SettingsError>
-where
-    E: IntoIterator<Item = (String, String)>,
-{
-    let environment: BTreeMap<String, String> = options.env.into_iter().collect();
-    // Each layer must be right by itself, so that no mistake hides behind a later layer.
-    let mut layers = Config::builder();
-    if let Some((path, text)) = read_file(options.config_file, options.default_file)? {
-        let table = parse_file(&path, &text)?;
-        decode(&table, |_| Some(Origin::File(path.clone())))?;
-        layers = layers.add_source(File::from_str(&table.to_string(), FileFormat::Toml));
-    }
-    let table = environment_table(&environment)?;
-    decode(&table, |key| Some(Origin::Variable(variable_of(key))))?;
-    layers = layers.add_source(File::from_str(&table.to_string(), FileFormat::Toml));
-
-    let joined: toml::Table = layers
-        .build()
-        .and_then(Config::try_deserialize)
-        .map_err(|_| SettingsError::invalid("settings", "the layers cannot be joined"))?;
-    let mut settings = decode(&joined, |_| None)?;
-
-    options.overrides.apply(&mut settings);
-    settings.models.detect_providers(&environment);
-    settings.models.resolve_secrets(&environment)?;
-    settings.database.resolve_secrets()?;
-    settings.validate()?;
-    Ok(settings)
-}
-
 /// Reads the file that was named or, where it exists, the default one.
-fn read_file(
+pub(crate) fn read_file(
     named: Option<PathBuf>,
     default: Option<PathBuf>,
 ) -> Result<Option<(PathBuf, String)>, SettingsError> {
@@ -113,7 +78,7 @@ fn read_file(
 }
 
 /// Parses a file; the message has the line but never quotes it, for it may hold a secret.
-fn parse_file(path: &Path, text: &str) -> Result<toml::Table, SettingsError> {
+pub(crate) fn parse_file(path: &Path, text: &str) -> Result<toml::Table, SettingsError> {
     text.parse().map_err(|error: toml::de::Error| {
         let offset = error.span().map_or(0, |span| span.start);
         let line = 1 + text
@@ -131,7 +96,7 @@ fn parse_file(path: &Path, text: &str) -> Result<toml::Table, SettingsError> {
 
 /// Converts a table to settings, strictly: every key must be known and have exactly its type. `origin` says where a
 /// key was set.
-fn decode(
+pub(crate) fn decode(
     table: &toml::Table,
     origin: impl Fn(&str) -> Option<Origin>,
 ) -> Result<Settings, SettingsError> {

@@ -8,11 +8,14 @@
     reason = "a test that names an impossible identifier fails at once"
 )]
 
+use std::sync::Arc;
+
 use majordomo_application::ports::{Answer, NewTurn};
 use majordomo_domain::{
-    ApiKey, ApiKeyId, Channel, Message, MessageId, MessageStatus, Outcome, Role, Run, RunEvent,
-    RunEventKind, RunId, RunKind, RunOptions, RunStatus, Scope, Scopes, Session, SessionId,
-    Timestamp, Usage, UserId,
+    ApiKey, ApiKeyId, AuditRecord, Channel, CredentialKind, Message, MessageId, MessageStatus,
+    Outcome, RequestSource, Role, Run, RunEvent, RunEventKind, RunId, RunKind, RunOptions,
+    RunStatus, Scope, Scopes, Session, SessionId, Timestamp, Usage, User, UserId, UserRole,
+    Username,
 };
 
 /// The user with this name.
@@ -164,6 +167,7 @@ pub fn answer(turn: &NewTurn, text: &str) -> Answer {
             event(3, RunEventKind::Finished(outcome)),
         ],
         message: Some(message),
+        calls: Vec::new(),
     }
 }
 
@@ -181,6 +185,11 @@ pub fn text_event(seq: u64, text: &str) -> RunEvent {
     event(seq, RunEventKind::Text(text.to_owned()))
 }
 
+/// What is recorded of a session that is deleted or cleared.
+pub fn erasure() -> AuditRecord {
+    AuditRecord::of_system("session.delete", at(0))
+}
+
 /// The owner's active key, made at `at(number)`, with the scopes `chat` and `sessions`.
 ///
 /// # Panics
@@ -196,5 +205,36 @@ pub fn api_key(owner: &str, number: u32) -> ApiKey {
         expires_at: None,
         last_used_at: None,
         revoked_at: None,
+        enabled: true,
+        limits: Arc::default(),
+    }
+}
+
+/// What the operator did, at `at(0)`: `action` on nothing in particular.
+pub fn record(action: &'static str) -> AuditRecord {
+    let operator = UserId::operator();
+    let source = RequestSource::default();
+    AuditRecord::of_user(
+        action,
+        &operator,
+        &CredentialKind::MasterToken,
+        source,
+        at(0),
+    )
+}
+
+/// An enabled member of this name, whose id is the name, made at `at(number)`.
+///
+/// # Panics
+/// When `name` is no identifier and username.
+pub fn account(name: &str, number: u32) -> User {
+    User {
+        id: user(name),
+        username: Username::parse(name).unwrap(),
+        role: UserRole::Member,
+        enabled: true,
+        token_version: 0,
+        created_at: at(i64::from(number)),
+        last_login_at: None,
     }
 }

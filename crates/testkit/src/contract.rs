@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "a case fails by panicking, like any test"
 )]
@@ -12,19 +13,28 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, MessageWindow, RepositoryError, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, BudgetRepository, MessageWindow, OAuthRepository, RepositoryError,
+    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
+    UsageLedger, UserRepository,
 };
 use majordomo_domain::{Message, SessionId, UserId};
 
 pub mod api_keys;
+pub mod audit;
+pub mod budgets;
 pub mod events;
 pub mod finishing;
 pub mod health;
 pub mod journal;
+pub mod oauth;
 pub mod removal;
 pub mod search;
+pub mod self_audit;
 pub mod sessions;
+pub mod settings;
 pub mod snippets;
+pub mod usage;
+pub mod users;
 
 /// All storage ports over one empty storage.
 pub struct Stores {
@@ -34,34 +44,57 @@ pub struct Stores {
     pub journal: Arc<dyn RunJournal>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyRepository>,
+    /// Apps, and what users granted them.
+    pub oauth: Arc<dyn OAuthRepository>,
+    /// Users.
+    pub users: Arc<dyn UserRepository>,
+    /// Settings and preferences.
+    pub settings: Arc<dyn SettingsRepository>,
+    /// The ledger of model calls.
+    pub usage: Arc<dyn UsageLedger>,
+    /// Budgets and what was spent of them.
+    pub budgets: Arc<dyn BudgetRepository>,
     /// Whether storage answers.
     pub health: Arc<dyn StorageHealth>,
-    guard: Option<Box<dyn Any + Send + Sync>>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
+    /// Reports of the server's examination of itself.
+    pub self_audit: Arc<dyn SelfAuditRepository>,
+    /// What is kept alive until the test ends and dropped after the ports.
+    pub guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Stores {
-    /// The ports of one storage.
-    pub fn new(
-        sessions: Arc<dyn SessionRepository>,
-        journal: Arc<dyn RunJournal>,
-        api_keys: Arc<dyn ApiKeyRepository>,
-        health: Arc<dyn StorageHealth>,
-    ) -> Self {
-        Self {
-            sessions,
-            journal,
-            api_keys,
-            health,
-            guard: None,
-        }
-    }
-
     /// The ports of a store that implements all of them itself.
     pub fn of<S>(store: Arc<S>) -> Self
     where
-        S: SessionRepository + RunJournal + ApiKeyRepository + StorageHealth + 'static,
+        S: SessionRepository
+            + RunJournal
+            + ApiKeyRepository
+            + OAuthRepository
+            + UserRepository
+            + AuditLog
+            + SelfAuditRepository
+            + SettingsRepository
+            + UsageLedger
+            + BudgetRepository
+            + StorageHealth
+            + 'static,
     {
-        Self::new(store.clone(), store.clone(), store.clone(), store)
+        Self {
+            sessions: store.clone(),
+            journal: store.clone(),
+            api_keys: store.clone(),
+            oauth: store.clone(),
+            users: store.clone(),
+            settings: store.clone(),
+            usage: store.clone(),
+            budgets: store.clone(),
+            audit: store.clone(),
+            self_audit: store.clone(),
+            health: store,
+            guard: None,
+        }
     }
 
     /// Keeps something alive until the test ends and drops it after the ports: a temporary directory, a database.
@@ -87,7 +120,8 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
 }
 
 /// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `removal`, `journal`,
-/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
+/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`,
+/// `audit`, `self_audit`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
 /// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
 /// ```ignore
@@ -208,6 +242,16 @@ macro_rules! contract_tests {
             a_snippet_of_wide_characters_is_cut_between_them
             highlights_point_at_the_words
         }
+        $crate::contract_suite! { users:
+            a_user_reads_back
+            names_are_found_whatever_their_case
+            a_taken_name_is_a_conflict
+            one_of_many_registrations_makes_the_owner
+            lists_are_oldest_first_up_to_the_limit
+            changes_end_the_users_tokens
+            changing_nobody_changes_nothing
+            a_login_is_noted
+        }
         $crate::contract_suite! { api_keys:
             a_key_is_found_by_its_digest
             every_field_reads_back
@@ -222,9 +266,78 @@ macro_rules! contract_tests {
             rotating_replaces_the_key
             rotating_needs_an_active_key_of_the_owner
             a_failed_rotation_changes_nothing
+            a_rotated_key_may_go_on_for_a_while
+            keys_are_switched_off_and_on
+            changes_of_keys_are_in_the_audit_log
             concurrent_rotations_make_one_successor
             touching_notes_the_last_use
             touching_an_unknown_key_is_no_error
+        }
+        $crate::contract_suite! { settings:
+            every_kind_of_value_reads_back
+            a_setting_is_replaced_and_forgotten
+            another_owners_settings_are_kept_apart
+            settings_are_listed_by_owner_and_by_name
+            sealed_settings_are_found
+            resealing_is_all_or_nothing
+            a_change_of_two_owners_is_one_record
+        }
+        $crate::contract_suite! { usage:
+            a_call_reads_back
+            a_call_without_key_session_and_run_reads_back
+            names_of_models_read_back
+            calls_are_added_up_by_model
+            sums_can_begin_later
+            recent_calls_come_newest_first
+            other_owners_calls_are_never_seen
+            clearing_forgets_the_owners_calls
+            the_calls_of_a_turn_are_stored_with_its_end
+            the_calls_of_an_ended_turn_are_not_stored_again
+            the_calls_of_a_deleted_session_are_kept
+        }
+        $crate::contract_suite! { budgets:
+            a_budget_reads_back
+            setting_again_replaces
+            a_budget_is_removed_once
+            an_unused_window_is_empty
+            reserving_sets_the_estimate_aside
+            what_does_not_fit_is_refused_and_changes_nothing
+            one_full_window_keeps_the_others_as_they_were
+            settling_puts_what_was_spent_in_place
+            calls_near_the_limit_go_one_at_a_time
+            concurrent_calls_never_pass_the_limit
+            releasing_gives_up_what_is_set_aside
+            releasing_forgets_old_windows
+        }
+        $crate::contract_suite! { audit:
+            an_empty_log_has_both_ends_at_zero
+            a_record_reads_back
+            entries_are_linked_without_gaps
+            concurrent_records_make_one_chain
+            lists_are_filtered_and_newest_first
+            pages_are_oldest_first
+            archived_entries_go_and_the_chain_goes_on
+            archiving_needs_the_right_hash
+        }
+        $crate::contract_suite! { self_audit:
+            a_report_reads_back
+            a_day_has_one_report_and_old_ones_go
+            keys_in_use_are_told
+        }
+        $crate::contract_suite! { oauth:
+            a_code_reads_back_with_its_grant
+            a_taken_code_is_a_conflict
+            a_code_is_redeemed_once
+            a_code_used_twice_ends_its_grant
+            racing_redemptions_give_no_working_tokens
+            rotating_replaces_both_tokens
+            a_refresh_token_used_twice_ends_its_grant
+            only_refresh_tokens_are_rotated
+            revoking_a_grant_ends_its_tokens
+            grants_are_listed_by_owner
+            ended_and_surplus_grants_are_removed
+            a_client_reads_back
+            clients_are_bounded
         }
         $crate::contract_suite! { health:
             a_working_store_says_so

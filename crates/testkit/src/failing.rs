@@ -1,12 +1,17 @@
 //! A store that fails when it is told to, around any other.
 
+mod oauth;
 mod ports;
+mod usage;
+mod users;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RepositoryError, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RepositoryError, RunJournal,
+    SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth, UsageLedger,
+    UserRepository,
 };
 use tokio::sync::Notify;
 
@@ -37,6 +42,13 @@ pub struct FailingStore {
     sessions: Arc<dyn SessionRepository>,
     journal: Arc<dyn RunJournal>,
     api_keys: Arc<dyn ApiKeyRepository>,
+    users: Arc<dyn UserRepository>,
+    audit: Arc<dyn AuditLog>,
+    self_audit: Arc<dyn SelfAuditRepository>,
+    oauth: Arc<dyn OAuthRepository>,
+    settings: Arc<dyn SettingsRepository>,
+    usage: Arc<dyn UsageLedger>,
+    budgets: Arc<dyn BudgetRepository>,
     health: Arc<dyn StorageHealth>,
     down: AtomicBool,
     stalled: AtomicBool,
@@ -52,6 +64,13 @@ impl FailingStore {
             sessions: stores.sessions.clone(),
             journal: stores.journal.clone(),
             api_keys: stores.api_keys.clone(),
+            users: stores.users.clone(),
+            audit: stores.audit.clone(),
+            self_audit: stores.self_audit.clone(),
+            oauth: stores.oauth.clone(),
+            settings: stores.settings.clone(),
+            usage: stores.usage.clone(),
+            budgets: stores.budgets.clone(),
             health: stores.health.clone(),
             down: AtomicBool::new(false),
             stalled: AtomicBool::new(false),

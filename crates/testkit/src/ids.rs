@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use majordomo_application::ports::IdGenerator;
-use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId};
+use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId, UserId};
 
 /// Counts from 1, each kind of identifier by itself: `message-1`, `message-2`, `run-1`. API key ids and short session ids
 /// have the lengths of real ones; the `n`th secret is `n` as 32 big-endian bytes.
@@ -13,6 +13,7 @@ pub struct SequentialIds {
     messages: AtomicU64,
     runs: AtomicU64,
     keys: AtomicU64,
+    users: AtomicU64,
     secrets: AtomicU64,
 }
 
@@ -50,6 +51,10 @@ impl IdGenerator for SequentialIds {
 
     fn api_key_id(&self) -> ApiKeyId {
         ApiKeyId::parse(format!("{:016x}", next(&self.keys))).unwrap()
+    }
+
+    fn user_id(&self) -> UserId {
+        UserId::parse(format!("user-{}", next(&self.users))).unwrap()
     }
 
     fn secret(&self) -> [u8; 32] {

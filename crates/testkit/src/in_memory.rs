@@ -1,17 +1,28 @@
 //! All storage ports over one state in memory. Correct rather than fast: it is what the databases are compared with.
 
 mod api_keys;
+mod audit;
 mod journal;
+mod oauth;
 mod search;
+mod self_audit;
 mod sessions;
+mod settings;
+mod usage;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
-use majordomo_application::ports::{RepositoryError, StorageHealth, StorageStatus};
-use majordomo_domain::{ApiKey, Message, Run, RunEvent, RunId, Session, SessionId, UserId};
+use majordomo_application::ports::settings_repository::StoredSetting;
+use majordomo_application::ports::{
+    RepositoryError, StorageHealth, StorageStatus, UserWithPassword,
+};
+use majordomo_domain::{
+    ApiKey, Message, Run, RunEvent, RunId, SelfAuditReport, Session, SessionId, UserId,
+};
 
 /// A store that lives as long as the test. Every method is one step under one lock, so it is a transaction.
 #[derive(Default)]
@@ -24,6 +35,12 @@ struct State {
     conversations: BTreeMap<(UserId, SessionId), Conversation>,
     journals: BTreeMap<RunId, Journal>,
     keys: BTreeMap<Digest, ApiKey>,
+    users: BTreeMap<UserId, UserWithPassword>,
+    audit: audit::Log,
+    self_audit: BTreeMap<String, SelfAuditReport>,
+    oauth: oauth::Grants,
+    books: usage::Books,
+    settings: BTreeMap<(UserId, String), StoredSetting>,
 }
 
 /// A session and what was said in it.

@@ -3,7 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use majordomo_application::ports::{MasterTokenError, MasterTokenStore, PasswordHasher};
+use majordomo_application::ports::{
+    MasterTokenError, MasterTokenStore, PasswordHasher, SigningKey, SigningKeyError,
+    SigningKeyStore,
+};
 
 /// Keeps the master token in memory. Has no `Debug`, so that no test prints it.
 #[derive(Default)]
@@ -32,6 +35,18 @@ impl MasterTokenStore for InMemoryMasterTokenStore {
         let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *stored = Some(token.to_owned());
         Ok(())
+    }
+}
+
+/// Keeps the signing key in memory. Has no `Debug`, so that no test prints it.
+#[derive(Default)]
+pub struct InMemorySigningKeyStore(Mutex<Option<SigningKey>>);
+
+#[async_trait]
+impl SigningKeyStore for InMemorySigningKeyStore {
+    async fn load_or_store(&self, fresh: SigningKey) -> Result<SigningKey, SigningKeyError> {
+        let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(*stored.get_or_insert(fresh))
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use majordomo_application::ports::MasterTokenStore as _;
 use majordomo_infrastructure_system::FileMasterTokenStore;
-use majordomo_settings::{LoadOptions, Overrides, Settings, SettingsError, process_environment};
+use majordomo_settings::{
+    Layers, LoadOptions, Overrides, Settings, SettingsError, StoredSettings, process_environment,
+};
 use reqwest::Method;
 use thiserror::Error;
 
@@ -16,6 +18,7 @@ use crate::client::{Client, ClientError};
 use crate::instance::Instance;
 use crate::startup::{Application, StartError};
 use crate::telemetry::{self, LevelError};
+use crate::wiring;
 
 /// Why a subcommand failed.
 #[derive(Debug, Error)]
@@ -60,6 +63,8 @@ impl CliError {
 /// Settings and the data folder.
 pub(super) struct Context {
     pub(super) settings: Settings,
+    /// What they are made of: what is stored goes between.
+    pub(super) layers: Layers,
     pub(super) data_dir: PathBuf,
 }
 
@@ -77,7 +82,7 @@ pub(super) fn load_settings(global: &Global, overrides: Overrides) -> Result<Con
         directories::ProjectDirs::from("", "", "majordomo").map(|dirs| dirs.data_dir().to_owned())
     };
     let guess = named.clone().or_else(from_environment).or_else(platform);
-    let settings = Settings::load(LoadOptions {
+    let layers = Layers::read(LoadOptions {
         config_file: global.config.clone(),
         default_file: guess.as_ref().map(|folder| folder.join("config.toml")),
         env: environment,
@@ -86,13 +91,18 @@ pub(super) fn load_settings(global: &Global, overrides: Overrides) -> Result<Con
             ..overrides
         },
     })?;
+    let settings = layers.join(&StoredSettings::default())?.settings;
     let data_dir = settings
         .server
         .data_dir
         .clone()
         .or(guess)
         .ok_or(CliError::NoDataDir)?;
-    Ok(Context { settings, data_dir })
+    Ok(Context {
+        settings,
+        layers,
+        data_dir,
+    })
 }
 
 impl Context {
@@ -140,13 +150,15 @@ impl Context {
         }
         let Self {
             mut settings,
+            layers,
             data_dir,
         } = self;
         settings.server.listen = vec![([127, 0, 0, 1], 0).into()];
         settings.server.workers = Some(1);
         settings.security.rate_limit_enabled = false;
         let patience = Duration::from_secs(settings.server.shutdown_timeout_secs);
-        let application = Application::start(settings, &data_dir).await?;
+        let errors = wiring::error_log(&data_dir);
+        let application = Application::start(settings, layers, &data_dir, errors).await?;
         let client = Client::new(
             format!("http://{}", application.address()),
             application.master_token()?,

@@ -1,116 +1,61 @@
 //! `majordomo doctor`.
 
-use std::fmt::Write as _;
+mod finding;
+mod proxy;
+
 use std::path::Path;
 use std::time::Duration;
 
+use clap::{Args, Subcommand};
 use majordomo_settings::{Overrides, Settings};
 use reqwest::Method;
-use serde_json::{Value, json};
 
 use super::Global;
 use super::context::{CliError, Context, load_settings, runtime};
 use super::output::Output;
 use crate::telemetry;
 use crate::wiring;
+use finding::Finding;
 
 /// Longest wait for a model provider.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a finding stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Good,
-    Hint,
-    Bad,
+/// What is to be examined: this installation, unless something else is named.
+#[derive(Args)]
+pub(super) struct DoctorArgs {
+    #[command(subcommand)]
+    subject: Option<Subject>,
 }
 
-/// One thing that was looked at.
-struct Finding {
-    subject: &'static str,
-    state: State,
-    says: String,
-    remedy: Option<String>,
+#[derive(Subcommand)]
+enum Subject {
+    /// Ask the server through its reverse proxies and explain every hop: addresses, HTTPS, paths, streams, sockets
+    Proxy(proxy::ProxyArgs),
 }
 
-impl Finding {
-    fn good(subject: &'static str, says: impl Into<String>) -> Self {
-        Self {
-            subject,
-            state: State::Good,
-            says: says.into(),
-            remedy: None,
-        }
-    }
-
-    fn hint(subject: &'static str, says: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            subject,
-            state: State::Hint,
-            says: says.into(),
-            remedy: Some(remedy.into()),
-        }
-    }
-
-    fn bad(subject: &'static str, says: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            subject,
-            state: State::Bad,
-            says: says.into(),
-            remedy: Some(remedy.into()),
-        }
-    }
+pub(super) fn run(global: &Global, args: DoctorArgs, output: &Output) -> Result<(), CliError> {
+    let findings = match args.subject {
+        Some(Subject::Proxy(args)) => Context::load(global)?
+            .block_on(async |context| proxy::examine(&context, &args).await)?,
+        None => examine_installation(global)?,
+    };
+    finding::report(&findings, output)
 }
 
-pub(super) fn run(global: &Global, output: &Output) -> Result<(), CliError> {
-    let findings = match load_settings(global, Overrides::default()) {
-        Err(CliError::Settings(error)) => {
-            vec![Finding::bad(
-                "settings",
-                error.to_string(),
-                "mend the key named; see docs/configuration.md",
-            )]
-        }
-        Err(error) => return Err(error),
+fn examine_installation(global: &Global) -> Result<Vec<Finding>, CliError> {
+    match load_settings(global, Overrides::default()) {
+        Err(CliError::Settings(error)) => Ok(vec![Finding::bad(
+            "settings",
+            error.to_string(),
+            "mend the key named; see docs/configuration.md",
+        )]),
+        Err(error) => Err(error),
         Ok(mut context) => {
             "off".clone_into(&mut context.settings.logging.level);
             telemetry::init(&context.settings.logging)?;
-            runtime()?.block_on(examine(&context))
+            Ok(runtime()?.block_on(examine(&context)))
         }
-    };
-    let data = json!({ "findings": findings.iter().map(to_json).collect::<Vec<_>>() });
-    output.data(&data, |_| findings.iter().map(to_text).collect())?;
-    let bad = findings
-        .iter()
-        .filter(|finding| finding.state == State::Bad)
-        .count();
-    if bad == 0 {
-        Ok(())
-    } else {
-        Err(CliError::Other(format!("{bad} thing(s) to mend")))
     }
-}
-
-fn to_json(finding: &Finding) -> Value {
-    let state = match finding.state {
-        State::Good => "ok",
-        State::Hint => "hint",
-        State::Bad => "error",
-    };
-    json!({ "subject": finding.subject, "state": state, "message": finding.says, "remedy": finding.remedy })
-}
-
-fn to_text(finding: &Finding) -> String {
-    let mark = match finding.state {
-        State::Good => "ok   ",
-        State::Hint => "hint ",
-        State::Bad => "ERROR",
-    };
-    let mut text = format!("{mark} {:<10} {}\n", finding.subject, finding.says);
-    if let Some(remedy) = &finding.remedy {
-        let _ = writeln!(text, "      {:<10} -> {remedy}", "");
-    }
-    text
 }
 
 async fn examine(context: &Context) -> Vec<Finding> {

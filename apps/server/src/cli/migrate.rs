@@ -21,7 +21,9 @@ pub(super) async fn run(
     args: &MigrateArgs,
     output: &Output,
 ) -> Result<(), CliError> {
-    let Context { settings, data_dir } = context;
+    let Context {
+        settings, data_dir, ..
+    } = context;
     let (word, names) = if args.check {
         (
             "pending",

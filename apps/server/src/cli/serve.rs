@@ -9,7 +9,7 @@ use super::context::{CliError, load_settings, runtime};
 use super::output::Output;
 use super::{Global, ServeArgs};
 use crate::startup::Application;
-use crate::telemetry;
+use crate::{telemetry, wiring};
 
 pub(super) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<(), CliError> {
     let overrides = Overrides {
@@ -18,14 +18,17 @@ pub(super) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
         data_dir: None,
     };
     let context = load_settings(global, overrides)?;
-    telemetry::init(&context.settings.logging)?;
+    let errors = wiring::error_log(&context.data_dir);
+    // Dropped last: then the spans of the last turns are sent.
+    let _exporter = telemetry::init_server(&context.settings.logging, errors.clone())?;
     let patience = Duration::from_secs(context.settings.server.shutdown_timeout_secs);
     let runtime = runtime()?;
     runtime.block_on(async {
         // Ready before the first byte is served, so that no signal is missed.
         let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
-        let mut application = Application::start(context.settings, &context.data_dir).await?;
+        let mut application =
+            Application::start(context.settings, context.layers, &context.data_dir, errors).await?;
         greet(&application, output);
         let result = tokio::select! {
             _ = terminate.recv() => Ok(()),

@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use majordomo_application::audit::Refusals;
 use majordomo_infrastructure_system::SystemClock;
-use majordomo_presentation_http::address::TrustedProxies;
+use majordomo_presentation_http::address::{self, TrustedProxies};
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
+use majordomo_presentation_http::base_path::BasePath;
 use majordomo_presentation_http::origin::AllowedOrigins;
 use majordomo_presentation_http::rate_limit::{Rate, RateLimitConfig};
 use majordomo_presentation_http::{
@@ -18,12 +21,13 @@ use majordomo_presentation_openai as openai;
 use majordomo_presentation_pisovereign as pisovereign;
 use majordomo_presentation_pixcode as pixcode;
 use majordomo_presentation_pocketpaw as pocketpaw;
-use majordomo_settings::Settings;
+use majordomo_settings::{ForwardedHeader, Settings};
 use paperclip::actix::OpenApiExt as _;
 use paperclip::actix::web::ServiceConfig;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::shared_paths::tell_dialects_apart;
 use crate::startup::StartError;
 
 /// Connections that wait to be accepted, per address.
@@ -50,9 +54,11 @@ fn routes(config: &mut ServiceConfig) {
     config.service(scope("/api/v1").configure(pocketpaw::configure_v1));
     config.service(
         scope("/api")
-            .configure(pocketpaw::configure_legacy)
-            .configure(pixcode::configure),
+            .wrap(from_fn(tell_dialects_apart))
+            .configure(pixcode::configure)
+            .configure(pocketpaw::configure_legacy),
     );
+    pocketpaw::configure_root(config);
     openai::configure(config);
     pisovereign::configure(config);
 }
@@ -86,6 +92,11 @@ pub(crate) struct Listening {
 pub(crate) fn http(settings: &Settings, services: Services) -> Http {
     let server = &settings.server;
     let networks = server.trusted_proxies.iter().map(|network| network.get());
+    let trusted_proxies =
+        TrustedProxies::new(networks.collect()).writing(match server.forwarded_header {
+            ForwardedHeader::XForwardedFor => address::ForwardedHeader::XForwarded,
+            ForwardedHeader::Forwarded => address::ForwardedHeader::Forwarded,
+        });
     let bypass = LocalBypass::new(LocalBypassConfig {
         enabled: settings.security.localhost_auth_bypass,
         listeners: &server.listen,
@@ -96,11 +107,12 @@ pub(crate) fn http(settings: &Settings, services: Services) -> Http {
         core: Core::new(tokio::runtime::Handle::current()),
         access: services.access.clone(),
         clock: Arc::new(SystemClock),
-        mounts: mounts(),
+        mounts: mounts().under(BasePath::new(server.base_path())),
         rate_limits: rate_limits(settings),
         bypass,
-        trusted_proxies: TrustedProxies::new(networks.collect()),
-        allowed_origins: AllowedOrigins::new(server.allowed_origins.clone()),
+        trusted_proxies,
+        allowed_origins: AllowedOrigins::new(server.allowed_origins.clone())
+            .with_own(server.public_origin().map(str::to_owned)),
         public_https: server
             .public_url
             .as_ref()
@@ -145,6 +157,11 @@ fn hold_little(connection: &dyn std::any::Any) {
 }
 
 impl Http {
+    /// What is refused and is to be recorded.
+    pub(crate) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(self.kernel.refusals())
+    }
+
     /// Listens, and serves until told to stop. The receiver gets the failure of a server that breaks.
     pub(crate) fn run(self) -> Result<(Listening, oneshot::Receiver<io::Result<()>>), StartError> {
         let Self {

@@ -38,6 +38,14 @@ pub enum ModelsConfigError {
 /// The registry of the configured providers. With none configured an Ollama at its standard address is used where one
 /// answers; the built-in assistant is always there.
 pub(crate) async fn models(settings: &Settings) -> Result<ModelRegistry, ModelsConfigError> {
+    let config = registry_config(settings).await?;
+    Ok(ModelRegistry::new(config, Arc::new(SystemClock)))
+}
+
+/// What the [`models`] of these settings are.
+pub(crate) async fn registry_config(
+    settings: &Settings,
+) -> Result<RegistryConfig, ModelsConfigError> {
     let configured = &settings.models;
     let mut providers = Vec::new();
     for provider in &configured.providers {
@@ -71,14 +79,11 @@ pub(crate) async fn models(settings: &Settings) -> Result<ModelRegistry, ModelsC
         models: vec![BUILTIN_MODEL.to_owned()],
         context_tokens: None,
     });
-    Ok(ModelRegistry::new(
-        RegistryConfig {
-            providers,
-            default,
-            fallback,
-        },
-        Arc::new(SystemClock),
-    ))
+    Ok(RegistryConfig {
+        providers,
+        default,
+        fallback,
+    })
 }
 
 /// What answers when no default is configured: the first provider's first model, where one is known.

@@ -4,22 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use majordomo_application::access::{
-    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret,
-};
+use majordomo_application::access::AccessTokens;
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
-use majordomo_application::operations::HealthService;
-use majordomo_application::ports::{Clock, IdGenerator, SessionRepository, Tool};
+use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
 use majordomo_application::tools::{Calculator, CurrentTime, SearchSessions, ToolRegistry};
-use majordomo_domain::UserId;
-use majordomo_infrastructure_system::{
-    Argon2PasswordHasher, FileMasterTokenStore, Process, RandomIds, SystemClock,
-};
+use majordomo_infrastructure_system::{RandomIds, SystemClock};
 use majordomo_presentation_http::Services;
-use majordomo_settings::{SecuritySettings, Settings, UserUuid};
+use majordomo_settings::Settings;
 
+use super::operations::health;
+use super::people::people;
+use super::settings::LiveSettings;
 use super::storage::Storage;
+use super::usage::user_limits;
 use crate::startup::StartError;
 
 /// Turns accepted and not ended, for each that may be at work.
@@ -31,22 +29,28 @@ pub(crate) async fn services(
     data_dir: &Path,
     storage: &Storage,
     models: Arc<ModelRegistry>,
+    errors: Arc<dyn ErrorLog>,
+    live: LiveSettings,
 ) -> Result<Services, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdGenerator> = Arc::new(RandomIds::new()?);
-    let ports = AccessPorts {
-        keys: storage.api_keys.clone(),
-        master_token: Arc::new(FileMasterTokenStore::new(data_dir)),
-        hasher: Arc::new(Argon2PasswordHasher::per_core()),
-        clock: clock.clone(),
-        ids: ids.clone(),
-    };
-    let hours = u64::from(settings.security.session_token_ttl_hours);
-    let config = AccessConfig {
-        session_token_ttl: Duration::from_secs(hours * 3600),
-        configured_keys: configured_keys(&settings.security),
-    };
-    let access = Arc::new(AccessService::open(ports, config).await?);
+    let app_tokens = Arc::new(AccessTokens::new(storage.oauth.clone()));
+    let oauth = super::oauth::oauth(
+        settings,
+        storage,
+        app_tokens.clone(),
+        clock.clone(),
+        ids.clone(),
+    )?;
+    let (access, users) = people(
+        settings,
+        data_dir,
+        storage,
+        clock.clone(),
+        ids.clone(),
+        app_tokens,
+    )
+    .await?;
     let inference = Arc::new(InferenceMetrics::default());
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
@@ -55,25 +59,47 @@ pub(crate) async fn services(
         ids: ids.clone(),
     };
     let tools = tools(settings, clock.clone(), storage.sessions.clone());
+    let usage = super::usage::usage(settings, storage, inference.clone(), clock.clone())
+        .await
+        .map_err(StartError::Usage)?;
+    let agent = agent(settings);
+    let (concurrent, accepted) = (agent.max_concurrent_runs, agent.max_accepted_runs);
     let chat = ChatService::new(
         ports,
         models.clone(),
         tools,
-        inference.clone(),
-        agent(settings),
+        usage.accounting().clone(),
+        agent,
     );
-    let health = HealthService::new(models.clone(), storage.health.clone(), clock)
-        .with_process(Arc::new(Process::started()))
-        .with_environment(settings.server.environment.as_str());
+    chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
+    let health = health(
+        settings,
+        data_dir,
+        storage.health.clone(),
+        models.clone(),
+        errors,
+    );
+    let audit = super::audit::audit(storage.audit.clone(), data_dir);
+    let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {
-        completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
+        audit,
+        self_audit,
+        completions: Arc::new(CompletionService::new(
+            models.clone(),
+            usage.accounting().clone(),
+        )),
         sessions: Arc::new(SessionService::new(
             storage.sessions.clone(),
+            storage.audit.clone(),
             ids,
             chat.clone(),
         )),
+        settings: live.service(models.clone(), chat.clone()).await?,
         health: Arc::new(health),
+        usage,
         access,
+        users,
+        oauth,
         chat,
         models,
         inference,
@@ -96,7 +122,7 @@ fn tools(
     ))
 }
 
-fn agent(settings: &Settings) -> AgentConfig {
+pub(super) fn agent(settings: &Settings) -> AgentConfig {
     let agent = &settings.agent;
     AgentConfig {
         system_prompt: agent.system_prompt.clone(),
@@ -112,22 +138,4 @@ fn agent(settings: &Settings) -> AgentConfig {
             .saturating_mul(ACCEPTED_PER_RUNNING),
         queue_per_session: agent.queue_per_session,
     }
-}
-
-fn configured_keys(security: &SecuritySettings) -> Vec<ConfiguredKey> {
-    // Every UUID in its usual form is an identifier.
-    let user = |uuid: &UserUuid| UserId::parse(uuid.as_str()).ok();
-    let plain = security.api_key_users.iter().filter_map(|(key, uuid)| {
-        Some(ConfiguredKey {
-            user: user(uuid)?,
-            secret: ConfiguredSecret::Plain(key.expose().to_owned()),
-        })
-    });
-    let hashed = security.api_keys.iter().filter_map(|key| {
-        Some(ConfiguredKey {
-            user: user(&key.user_id)?,
-            secret: ConfiguredSecret::Hash(key.hash.expose().to_owned()),
-        })
-    });
-    plain.chain(hashed).collect()
 }

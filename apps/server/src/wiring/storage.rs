@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, RunJournal, SessionRepository, StorageHealth,
+    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RunJournal, SelfAuditRepository,
+    SessionRepository, SettingsRepository, StorageHealth, UsageLedger, UserRepository,
 };
 use majordomo_infrastructure_postgres::{PostgresConfig, PostgresStore};
 use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteStore};
@@ -27,6 +28,13 @@ pub(crate) struct Storage {
     pub(crate) sessions: Arc<dyn SessionRepository>,
     pub(crate) journal: Arc<dyn RunJournal>,
     pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
+    pub(crate) users: Arc<dyn UserRepository>,
+    pub(crate) oauth: Arc<dyn OAuthRepository>,
+    pub(crate) settings: Arc<dyn SettingsRepository>,
+    pub(crate) usage: Arc<dyn UsageLedger>,
+    pub(crate) budgets: Arc<dyn BudgetRepository>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) self_audit: Arc<dyn SelfAuditRepository>,
     pub(crate) health: Arc<dyn StorageHealth>,
 }
 
@@ -39,6 +47,13 @@ pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Stor
                 sessions: store.sessions(),
                 journal: store.journal(),
                 api_keys: store.api_keys(),
+                users: store.users(),
+                oauth: store.oauth(),
+                settings: store.settings(),
+                usage: store.usage(),
+                budgets: store.budgets(),
+                audit: store.audit(),
+                self_audit: store.self_audit(),
                 health: store.health(),
             })
         }
@@ -48,9 +63,31 @@ pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Stor
                 sessions: store.sessions(),
                 journal: store.journal(),
                 api_keys: store.api_keys(),
+                users: store.users(),
+                oauth: store.oauth(),
+                settings: store.settings(),
+                usage: store.usage(),
+                budgets: store.budgets(),
+                audit: store.audit(),
+                self_audit: store.self_audit(),
                 health: store.health(),
             })
         }
+    }
+}
+
+/// The audit log of the configured database, to be read while a server may own the database.
+pub(crate) async fn audit_log(
+    settings: &Settings,
+    data_dir: &Path,
+) -> Result<Arc<dyn AuditLog>, StorageError> {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => {
+            Ok(SqliteStore::inspect(&SqliteConfig::new(path))?.audit())
+        }
+        DatabaseLocation::Postgres(url) => Ok(PostgresStore::open(&postgres(settings, &url))
+            .await?
+            .audit()),
     }
 }
 

@@ -14,12 +14,12 @@ pub fn sha256(secret: &str) -> Digest {
 }
 
 /// 32 bytes as 43 URL-safe characters.
-pub(super) fn base64_url(bytes: &[u8; 32]) -> String {
+pub(crate) fn base64_url(bytes: &[u8; 32]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

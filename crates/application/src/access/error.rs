@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::caller::ScopeDenied;
 use crate::error::{ErrorKind, FieldError, INTERNAL_MESSAGE, ServiceError};
-use crate::ports::{MasterTokenError, RepositoryError};
+use crate::ports::{MasterTokenError, RepositoryError, SigningKeyError};
 
 /// How access fails.
 #[derive(Debug, Error)]
@@ -19,6 +19,12 @@ pub enum AccessError {
     /// The credential does not allow this.
     #[error(transparent)]
     Denied(#[from] ScopeDenied),
+    /// The key is not let in from where the request comes from.
+    #[error("the key is not let in from this address")]
+    AddressRefused,
+    /// The caller has as many keys as one may have.
+    #[error("too many keys")]
+    TooManyKeys,
     /// A scope that does not exist was asked for.
     #[error("unknown scopes")]
     UnknownScopes(Vec<String>),
@@ -37,6 +43,9 @@ pub enum AccessError {
     /// The master token could not be kept.
     #[error("the master token could not be kept")]
     MasterToken(#[from] MasterTokenError),
+    /// The key that signs login tokens could not be used.
+    #[error("the signing key could not be used")]
+    SigningKey(#[from] SigningKeyError),
     /// A secret could not be hashed.
     #[error("hashing failed")]
     Hashing,
@@ -50,11 +59,14 @@ impl ServiceError for AccessError {
             Self::UnknownScopes(_) => {
                 ErrorKind::Invalid(vec![FieldError::new("scopes", self.public_message())])
             }
-            Self::BeyondOwn(_) => ErrorKind::Forbidden,
+            Self::BeyondOwn(_) | Self::AddressRefused => ErrorKind::Forbidden,
+            Self::TooManyKeys => ErrorKind::Conflict,
             Self::Invalid(field) => ErrorKind::Invalid(vec![field.clone()]),
             Self::KeyNotFound => ErrorKind::NotFound,
             Self::Storage(RepositoryError::Unavailable(_)) => ErrorKind::Unavailable,
-            Self::Storage(_) | Self::MasterToken(_) | Self::Hashing => ErrorKind::Internal,
+            Self::Storage(_) | Self::MasterToken(_) | Self::SigningKey(_) | Self::Hashing => {
+                ErrorKind::Internal
+            }
         }
     }
 
@@ -65,10 +77,12 @@ impl ServiceError for AccessError {
             Self::Denied(denied) => denied.code(),
             Self::UnknownScopes(_) => "invalid_scopes",
             Self::BeyondOwn(_) => "scope_beyond_own",
+            Self::AddressRefused => "address_refused",
+            Self::TooManyKeys => "too_many_keys",
             Self::Invalid(_) => "invalid_field",
             Self::KeyNotFound => "api_key_not_found",
             Self::Storage(_) => "storage",
-            Self::MasterToken(_) | Self::Hashing => "internal",
+            Self::MasterToken(_) | Self::SigningKey(_) | Self::Hashing => "internal",
         }
     }
 
@@ -82,9 +96,15 @@ impl ServiceError for AccessError {
                 format!("A key cannot be given a scope its maker lacks: {scope}")
             }
             Self::Invalid(field) => format!("{} {}", field.field, field.error),
+            Self::AddressRefused => "This key is not let in from this address".to_owned(),
+            Self::TooManyKeys => {
+                "There are too many keys; revoke those that are not used".to_owned()
+            }
             Self::KeyNotFound => "API key not found or already revoked".to_owned(),
             Self::Storage(RepositoryError::Unavailable(_)) => "Storage is unavailable".to_owned(),
-            Self::Storage(_) | Self::MasterToken(_) | Self::Hashing => INTERNAL_MESSAGE.to_owned(),
+            Self::Storage(_) | Self::MasterToken(_) | Self::SigningKey(_) | Self::Hashing => {
+                INTERNAL_MESSAGE.to_owned()
+            }
         }
     }
 }

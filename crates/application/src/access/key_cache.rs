@@ -1,6 +1,8 @@
-//! A bounded memory of credentials that were looked up or verified a moment ago.
+//! A bounded memory of credentials and users that were looked up or verified a moment ago.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,18 +11,18 @@ use majordomo_domain::Timestamp;
 
 use crate::ports::api_key_repository::Digest;
 
-type Entries<T> = HashMap<Digest, (Timestamp, T)>;
+type Entries<K, T> = HashMap<K, (Timestamp, T)>;
 
-/// Remembers a value per secret's digest, for a while.
-pub(super) struct KeyCache<T> {
-    entries: Mutex<Entries<T>>,
+/// Remembers a value per key, which is the digest of a secret unless said otherwise, for a while.
+pub(super) struct KeyCache<T, K = Digest> {
+    entries: Mutex<Entries<K, T>>,
     /// How often everything was forgotten.
     epoch: AtomicU64,
     capacity: usize,
     lifetime: Duration,
 }
 
-impl<T: Clone> KeyCache<T> {
+impl<T: Clone, K: Hash + Eq> KeyCache<T, K> {
     pub(super) fn new(capacity: usize, lifetime: Duration) -> Self {
         Self {
             entries: Mutex::new(HashMap::new()),
@@ -30,9 +32,13 @@ impl<T: Clone> KeyCache<T> {
         }
     }
 
-    pub(super) fn get(&self, digest: &Digest, now: Timestamp) -> Option<T> {
+    pub(super) fn get<Q>(&self, key: &Q, now: Timestamp) -> Option<T>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let entries = self.lock();
-        let (stored_at, value) = entries.get(digest)?;
+        let (stored_at, value) = entries.get(key)?;
         (now.since(*stored_at) < self.lifetime).then(|| value.clone())
     }
 
@@ -42,31 +48,25 @@ impl<T: Clone> KeyCache<T> {
     }
 
     /// Remembers a value that was looked up in `epoch`, unless everything was forgotten since: it may be out of date.
-    pub(super) fn put_in(&self, epoch: u64, digest: Digest, value: T, now: Timestamp) {
+    pub(super) fn put_in(&self, epoch: u64, key: K, value: T, now: Timestamp) {
         let entries = self.lock();
         if self.epoch() == epoch {
-            self.insert(entries, digest, value, now);
+            self.insert(entries, key, value, now);
         }
     }
 
-    pub(super) fn put(&self, digest: Digest, value: T, now: Timestamp) {
-        self.insert(self.lock(), digest, value, now);
+    pub(super) fn put(&self, key: K, value: T, now: Timestamp) {
+        self.insert(self.lock(), key, value, now);
     }
 
-    fn insert(
-        &self,
-        mut entries: MutexGuard<'_, Entries<T>>,
-        digest: Digest,
-        value: T,
-        now: Timestamp,
-    ) {
-        if entries.len() >= self.capacity && !entries.contains_key(&digest) {
+    fn insert(&self, mut entries: MutexGuard<'_, Entries<K, T>>, key: K, value: T, now: Timestamp) {
+        if entries.len() >= self.capacity && !entries.contains_key(&key) {
             entries.retain(|_, (stored_at, _)| now.since(*stored_at) < self.lifetime);
             if entries.len() >= self.capacity {
                 entries.clear();
             }
         }
-        entries.insert(digest, (now, value));
+        entries.insert(key, (now, value));
     }
 
     /// Forgets everything: after a key was revoked nothing of it may linger.
@@ -76,7 +76,7 @@ impl<T: Clone> KeyCache<T> {
         entries.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+    fn lock(&self) -> MutexGuard<'_, Entries<K, T>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,27 +1,35 @@
-//! Who is asking, and the keys they may make.
+//! Who is asking: credentials and what they are exchanged for.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use majordomo_domain::{ApiKey, ApiKeyId, CredentialKind, Scope, Scopes, Timestamp, UserId};
+use majordomo_domain::{
+    ApiKey, AuditRecord, CredentialKind, OAuthToken, RequestSource, Scope, Timestamp, User, UserId,
+    UserRole,
+};
 use subtle::ConstantTimeEq as _;
 
 use super::configured_keys::{ConfiguredKey, ConfiguredKeys};
-use super::digest::{base64_url, sha256};
+use super::digest::{base64_url, hex, sha256};
+use super::directory::{Directory, Standing};
 use super::error::AccessError;
 use super::key_cache::KeyCache;
+use super::keys::KeyPrefix;
+use super::login_token::LoginTokens;
+use super::oauth_tokens::AccessTokens;
+use super::pairing::{self, Paired, PairingTokens};
 use super::session_token;
 use crate::caller::{Caller, ScopeDenied};
-use crate::error::FieldError;
 use crate::ports::api_key_repository::Digest;
 use crate::ports::{
-    ApiKeyRepository, Clock, IdGenerator, MasterTokenError, MasterTokenStore, PasswordHasher,
+    ApiKeyRepository, AuditLog, Clock, IdGenerator, MasterTokenError, MasterTokenStore,
+    PasswordHasher, SigningKeyStore, UserRepository,
 };
 
 /// What a request shows of itself.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Presented {
-    /// A secret, wherever it stood: master token, session token, API key.
+    /// A secret, wherever it stood: master token, session token, login token, API key.
     Token(String),
     /// No secret, but all rules of the localhost bypass hold. Only the web kernel may say so.
     Localhost,
@@ -33,6 +41,8 @@ pub enum Presented {
 pub struct AccessConfig {
     /// How long session tokens and cookies work.
     pub session_token_ttl: Duration,
+    /// How long the login tokens of users work; they are renewed when they are used past half of it.
+    pub login_token_ttl: Duration,
     /// API keys of the configuration file.
     pub configured_keys: Vec<ConfiguredKey>,
 }
@@ -41,8 +51,14 @@ pub struct AccessConfig {
 pub struct AccessPorts {
     /// Storage of API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// Storage of users.
+    pub users: Arc<dyn UserRepository>,
+    /// Where logins and new master tokens are recorded.
+    pub audit: Arc<dyn AuditLog>,
     /// Where the master token is kept.
     pub master_token: Arc<dyn MasterTokenStore>,
+    /// Where the key is kept that signs login tokens.
+    pub signing_key: Arc<dyn SigningKeyStore>,
     /// Verifies configured hashes.
     pub hasher: Arc<dyn PasswordHasher>,
     /// Time.
@@ -51,24 +67,8 @@ pub struct AccessPorts {
     pub ids: Arc<dyn IdGenerator>,
 }
 
-/// A key to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateApiKey {
-    /// 1..=100 characters.
-    pub name: String,
-    /// Scope names.
-    pub scopes: Vec<String>,
-    /// When it stops working; in the future.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// A key just made: the only time its secret is seen.
-pub struct IssuedApiKey {
-    /// The key itself, `pp_` and 43 characters.
-    pub secret: String,
-    /// Its record.
-    pub key: ApiKey,
-}
+/// How a login is recorded.
+const LOGIN: &str = "login.success";
 
 /// A credential for a cookie or a client that should not keep the master token.
 pub struct IssuedToken {
@@ -78,18 +78,20 @@ pub struct IssuedToken {
     pub lifetime: Duration,
 }
 
-/// Keys listed at most.
-const MAX_KEYS: u32 = 1000;
+/// What a device gets for a pairing token.
+pub enum LoggedIn {
+    /// A session token, for the session cookie.
+    Session(IssuedToken),
+    /// A user's login token, for the login cookie.
+    User(IssuedToken),
+}
+
 /// How long a looked-up key is trusted before it is looked up again: how late a replica learns of a revocation.
 const KEY_CACHE_LIFETIME: Duration = Duration::from_secs(5);
 /// Looked-up keys remembered at most.
 const KEY_CACHE_CAPACITY: usize = 10_000;
 /// `last_used_at` is written at most this often.
 const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
-/// What API keys of this server begin with.
-const KEY_PREFIX: &str = "pp_";
-/// Characters of a key that are stored to recognise it by.
-const SHOWN_PREFIX: usize = 12;
 
 struct Master {
     token: String,
@@ -98,20 +100,25 @@ struct Master {
 
 /// Resolves credentials to callers, and makes and revokes them.
 pub struct AccessService {
-    keys: Arc<dyn ApiKeyRepository>,
+    pub(super) keys: Arc<dyn ApiKeyRepository>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn IdGenerator>,
+    pub(super) cache: KeyCache<ApiKey>,
+    pub(super) directory: Directory,
+    pub(super) login_tokens: LoginTokens,
+    audit: Arc<dyn AuditLog>,
     master_store: Arc<dyn MasterTokenStore>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdGenerator>,
     configured: ConfiguredKeys,
     session_token_ttl: Duration,
     master: Arc<RwLock<Arc<Master>>>,
     /// Held while the master token is replaced.
     rotating: Arc<tokio::sync::Mutex<()>>,
-    cache: KeyCache<ApiKey>,
+    pairing: PairingTokens,
+    app_tokens: Option<Arc<AccessTokens>>,
 }
 
 impl AccessService {
-    /// Reads the master token, making it on the first start.
+    /// Reads the master token and the signing key, making them on the first start.
     pub async fn open(ports: AccessPorts, config: AccessConfig) -> Result<Self, AccessError> {
         let token = if let Some(token) = ports.master_token.load().await? {
             token
@@ -120,48 +127,84 @@ impl AccessService {
             ports.master_token.store(&token).await?;
             token
         };
+        let fresh = ports.ids.secret();
+        let signing_key = ports.signing_key.load_or_store(fresh).await?;
         Ok(Self {
             keys: ports.keys,
+            audit: ports.audit,
             master_store: ports.master_token,
             clock: ports.clock,
             ids: ports.ids,
             configured: ConfiguredKeys::new(config.configured_keys, ports.hasher),
             session_token_ttl: config.session_token_ttl,
+            login_tokens: LoginTokens::new(signing_key, config.login_token_ttl),
+            directory: Directory::new(ports.users),
             master: Arc::new(RwLock::new(Arc::new(Master {
                 digest: sha256(&token),
                 token,
             }))),
             rotating: Arc::default(),
             cache: KeyCache::new(KEY_CACHE_CAPACITY, KEY_CACHE_LIFETIME),
+            pairing: PairingTokens::default(),
+            app_tokens: None,
         })
     }
 
-    /// Resolves what a request shows. A wrong credential is never rescued by where it comes from.
-    pub async fn authenticate(&self, presented: Presented) -> Result<Caller, AccessError> {
-        match presented {
-            Presented::Nothing => Err(AccessError::Missing),
-            Presented::Localhost => Ok(Caller::operator(CredentialKind::Localhost)),
-            Presented::Token(token) => self.authenticate_token(&token).await,
-        }
+    /// Lets in apps too, by their access tokens.
+    #[must_use]
+    pub fn with_app_tokens(mut self, tokens: Arc<AccessTokens>) -> Self {
+        self.app_tokens = Some(tokens);
+        self
+    }
+
+    /// Resolves what a request from `source` shows. A wrong credential is never rescued by where it comes from.
+    pub async fn authenticate(
+        &self,
+        presented: Presented,
+        source: RequestSource,
+    ) -> Result<Caller, AccessError> {
+        let caller = match presented {
+            Presented::Nothing => return Err(AccessError::Missing),
+            Presented::Localhost => Caller::operator(CredentialKind::Localhost),
+            Presented::Token(token) => self.authenticate_token(&token).await?,
+        };
+        let_in(caller, source)
     }
 
     /// As [`authenticate`](Self::authenticate) when the answer needs no waiting: a token this process has just seen.
-    pub fn authenticate_now(&self, presented: &Presented) -> Option<Caller> {
-        match presented {
+    pub fn authenticate_now(&self, presented: &Presented, source: RequestSource) -> Option<Caller> {
+        let caller = match presented {
             Presented::Nothing => None,
             Presented::Localhost => Some(Caller::operator(CredentialKind::Localhost)),
-            Presented::Token(token) => {
-                let now = self.clock.now();
-                let digest = sha256(token);
-                self.operator_token(token, &digest, now).or_else(|| {
-                    let key = self.cache.get(&digest, now)?;
-                    let fresh = key
-                        .last_used_at
-                        .is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
-                    (fresh && key.is_active(now)).then(|| caller_of(key))
-                })
-            }
+            Presented::Token(token) => self.known_token(token),
+        };
+        let_in(caller?, source).ok()
+    }
+
+    fn known_token(&self, token: &str) -> Option<Caller> {
+        let now = self.clock.now();
+        let digest = sha256(token);
+        if let Some(caller) = self.operator_token(token, &digest, now) {
+            return Some(caller);
         }
+        if let Some(claims) = self.login_tokens.verify(token, now) {
+            let standing = self.directory.known(&claims.user, now)?;
+            return login_caller(claims.user, standing?, claims.version);
+        }
+        if let Some(user) = self.configured.find_plain(&digest) {
+            return configured_caller(user.clone(), self.directory.known(&user, now)?);
+        }
+        if let Some(tokens) = self.app_tokens(token) {
+            let token = tokens.known(&digest, now)?;
+            let standing = self.directory.known(&token.grant.owner, now)?;
+            return app_caller(token, standing);
+        }
+        let key = self.cache.get(&digest, now)?;
+        let fresh = key
+            .last_used_at
+            .is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
+        let standing = self.directory.known(&key.owner, now)?;
+        (fresh && key.is_active(now)).then(|| key_caller(key, standing))?
     }
 
     async fn authenticate_token(&self, token: &str) -> Result<Caller, AccessError> {
@@ -170,21 +213,50 @@ impl AccessService {
         if let Some(caller) = self.operator_token(token, &digest, now) {
             return Ok(caller);
         }
+        if LoginTokens::is_one(token) {
+            return self.login_token(token, now).await;
+        }
         if let Some(user) = self.configured.find_plain(&digest) {
-            return Ok(configured_caller(user));
+            let standing = self.directory.standing(&user, now).await?;
+            return configured_caller(user, standing).ok_or(AccessError::Wrong);
+        }
+        if let Some(tokens) = self.app_tokens(token) {
+            let found = tokens.find(&digest, now).await?;
+            let token = found.ok_or(AccessError::Wrong)?;
+            let standing = self.directory.standing(&token.grant.owner, now).await?;
+            return app_caller(token, standing).ok_or(AccessError::Wrong);
         }
         // Before the configured hashes: looking a key up is far cheaper than comparing it with them.
-        if token.starts_with(KEY_PREFIX)
+        if KeyPrefix::of(token).is_some()
             && let Some(key) = self.find_key(&digest, now).await?
         {
-            return if key.is_active(now) {
-                Ok(caller_of(key))
-            } else {
-                Err(AccessError::Wrong)
-            };
+            if !key.is_active(now) {
+                return Err(AccessError::Wrong);
+            }
+            let standing = self.directory.standing(&key.owner, now).await?;
+            return key_caller(key, standing).ok_or(AccessError::Wrong);
         }
         let user = self.configured.find_hashed(token, &digest, now).await;
-        user.map(configured_caller).ok_or(AccessError::Wrong)
+        let user = user.ok_or(AccessError::Wrong)?;
+        let standing = self.directory.standing(&user, now).await?;
+        configured_caller(user, standing).ok_or(AccessError::Wrong)
+    }
+
+    async fn login_token(&self, token: &str, now: Timestamp) -> Result<Caller, AccessError> {
+        let claims = self
+            .login_tokens
+            .verify(token, now)
+            .ok_or(AccessError::Wrong)?;
+        let standing = self.directory.standing(&claims.user, now).await?;
+        standing
+            .and_then(|standing| login_caller(claims.user, standing, claims.version))
+            .ok_or(AccessError::Wrong)
+    }
+
+    /// Where an app's access token is looked up.
+    fn app_tokens(&self, token: &str) -> Option<&AccessTokens> {
+        let tokens = self.app_tokens.as_deref()?;
+        token.starts_with(AccessTokens::PREFIX).then_some(tokens)
     }
 
     /// The key with this digest, whether or not it still opens anything; notes that an active one was used.
@@ -232,29 +304,60 @@ impl AccessService {
             .then(|| Caller::operator(CredentialKind::SessionToken))
     }
 
+    /// What a user may do at most, as it was at most five seconds ago; `None` for one who does not exist.
+    pub async fn standing(&self, user: &UserId) -> Result<Option<Standing>, AccessError> {
+        Ok(self.directory.standing(user, self.clock.now()).await?)
+    }
+
+    /// As [`standing`](Self::standing), where this process has just looked the user up.
+    pub fn standing_now(&self, user: &UserId) -> Option<Option<Standing>> {
+        self.directory.known(user, self.clock.now())
+    }
+
     /// Exchanges the master token for a session token. Nothing else is exchanged.
-    pub fn open_session(&self, token: &str) -> Result<IssuedToken, AccessError> {
+    pub async fn open_session(
+        &self,
+        token: &str,
+        source: RequestSource,
+    ) -> Result<IssuedToken, AccessError> {
         let master = self.master();
         if !bool::from(master.digest.ct_eq(&sha256(token))) {
             return Err(AccessError::Wrong);
         }
+        let caller = Caller::operator(CredentialKind::MasterToken).asking_from(source);
+        self.record(&caller, LOGIN).await?;
         self.issue_session_token(&master)
     }
 
-    /// What a login cookie holds: a session token for the master token; for an API key the key itself, so that the
-    /// cookie has the key's scopes, expiry and revocation. Session tokens log nobody in.
-    pub async fn login(&self, token: &str) -> Result<IssuedToken, AccessError> {
-        let caller = self.authenticate_token(token).await?;
-        match caller.credential {
-            CredentialKind::MasterToken => self.issue_session_token(&self.master()),
-            CredentialKind::ApiKey(_) | CredentialKind::ConfiguredKey => Ok(IssuedToken {
+    /// What a login cookie holds: a session token for the master token; for a key or an app's token that token itself,
+    /// so that the cookie has its scopes, expiry and revocation. Session and login tokens log nobody in.
+    pub async fn login(
+        &self,
+        token: &str,
+        source: RequestSource,
+    ) -> Result<IssuedToken, AccessError> {
+        let caller = let_in(self.authenticate_token(token).await?, source)?;
+        let issued = match caller.credential {
+            CredentialKind::MasterToken => self.issue_session_token(&self.master())?,
+            CredentialKind::SessionToken
+            | CredentialKind::Login
+            | CredentialKind::Localhost
+            | CredentialKind::CommandLine => return Err(AccessError::Wrong),
+            CredentialKind::ApiKey(_)
+            | CredentialKind::ConfiguredKey
+            | CredentialKind::OAuthToken(_) => IssuedToken {
                 secret: token.to_owned(),
                 lifetime: self.session_token_ttl,
-            }),
-            CredentialKind::SessionToken
-            | CredentialKind::Localhost
-            | CredentialKind::CommandLine => Err(AccessError::Wrong),
-        }
+            },
+        };
+        self.record(&caller, LOGIN).await?;
+        Ok(issued)
+    }
+
+    /// Records an act which stores nothing else, before it counts: without a record there is no act.
+    async fn record(&self, caller: &Caller, action: &'static str) -> Result<(), AccessError> {
+        let record = caller.record(action, self.clock.now());
+        Ok(self.audit.append(&record).await?)
     }
 
     fn issue_session_token(&self, master: &Master) -> Result<IssuedToken, AccessError> {
@@ -266,15 +369,94 @@ impl AccessService {
         })
     }
 
+    /// A login token of a user whose password was right.
+    pub(super) fn issue_login_token(&self, user: &User) -> Result<IssuedToken, AccessError> {
+        let now = self.clock.now();
+        let name = user.username.as_str();
+        let secret = self
+            .login_tokens
+            .issue(&user.id, name, user.token_version, now)
+            .ok_or(AccessError::Hashing)?;
+        Ok(IssuedToken {
+            secret,
+            lifetime: self.login_tokens.lifetime(),
+        })
+    }
+
+    /// A fresh login token for a caller who shows one past half of its life.
+    pub fn renew_login(&self, presented: &Presented, caller: &Caller) -> Option<IssuedToken> {
+        let (CredentialKind::Login, Presented::Token(token)) = (&caller.credential, presented)
+        else {
+            return None;
+        };
+        Some(IssuedToken {
+            secret: self.login_tokens.renew(token, self.clock.now())?,
+            lifetime: self.login_tokens.lifetime(),
+        })
+    }
+
+    /// A token that logs one device in as the caller, once, within a minute. Keys have none to give: the device's
+    /// cookie would outlive their scopes.
+    pub fn pair(&self, caller: &Caller) -> Result<IssuedToken, AccessError> {
+        let paired = match caller.credential {
+            CredentialKind::MasterToken
+            | CredentialKind::SessionToken
+            | CredentialKind::Localhost => Paired::Operator,
+            CredentialKind::Login => Paired::User(caller.user.clone()),
+            CredentialKind::ApiKey(_)
+            | CredentialKind::ConfiguredKey
+            | CredentialKind::OAuthToken(_)
+            | CredentialKind::CommandLine => return Err(full_access_denied(caller).into()),
+        };
+        let secret = hex(&self.ids.secret());
+        Ok(IssuedToken {
+            secret: self.pairing.issue(&secret, paired, self.clock.now()),
+            lifetime: pairing::LIFETIME,
+        })
+    }
+
+    /// Whether a token is a pairing token that was not used yet. Costs no waiting.
+    pub fn is_pairing(&self, token: &str) -> bool {
+        session_token::has_form(token) && self.pairing.is_waiting(&sha256(token))
+    }
+
+    /// Uses a pairing token up.
+    pub async fn redeem(
+        &self,
+        token: &str,
+        source: RequestSource,
+    ) -> Result<LoggedIn, AccessError> {
+        let now = self.clock.now();
+        let paired = self.pairing.take(&sha256(token), now);
+        match paired.ok_or(AccessError::Wrong)? {
+            Paired::Operator => {
+                let caller = Caller::operator(CredentialKind::SessionToken).asking_from(source);
+                self.record(&caller, LOGIN).await?;
+                Ok(LoggedIn::Session(self.issue_session_token(&self.master())?))
+            }
+            Paired::User(id) => {
+                let user = self.directory.find(&id).await?.ok_or(AccessError::Wrong)?;
+                if !user.enabled {
+                    return Err(AccessError::Wrong);
+                }
+                let login = CredentialKind::Login;
+                let record = AuditRecord::of_user(LOGIN, &user.id, &login, source, now);
+                self.audit.append(&record).await?;
+                Ok(LoggedIn::User(self.issue_login_token(&user)?))
+            }
+        }
+    }
+
     /// The master token, for an operator at the machine.
     pub fn show_master_token(&self, caller: &Caller) -> Result<String, AccessError> {
         require_full_access(caller)?;
         Ok(self.master().token.clone())
     }
 
-    /// Replaces the master token; every session token dies with the old one.
+    /// Replaces the master token; every session token dies with the old one, and so does every pairing token.
     pub async fn rotate_master_token(&self, caller: &Caller) -> Result<String, AccessError> {
         require_full_access(caller)?;
+        self.record(caller, "token.regenerate").await?;
         let token = base64_url(&self.ids.secret());
         let new = Arc::new(Master {
             digest: sha256(&token),
@@ -293,105 +475,8 @@ impl AccessService {
             act: "written",
             source: error.into(),
         })??;
+        self.pairing.clear();
         Ok(token)
-    }
-
-    /// Makes an API key for the caller.
-    pub async fn create_key(
-        &self,
-        caller: &Caller,
-        request: CreateApiKey,
-    ) -> Result<IssuedApiKey, AccessError> {
-        caller.require(Scope::Admin)?;
-        let now = self.clock.now();
-        let name = request.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > 100 {
-            return Err(AccessError::Invalid(FieldError::new(
-                "name",
-                "must have 1 to 100 characters",
-            )));
-        }
-        if request.expires_at.is_some_and(|at| at <= now) {
-            return Err(AccessError::Invalid(FieldError::new(
-                "expires_at",
-                "must be in the future",
-            )));
-        }
-        let scopes = parse_scopes(&request.scopes)?;
-        if let Some(scope) = scopes.iter().find(|scope| !caller.scopes.allows(*scope)) {
-            return Err(AccessError::BeyondOwn(scope));
-        }
-        let issued = self.issue_key(caller.user.clone(), name, scopes, request.expires_at, now);
-        self.keys
-            .insert(&issued.key, &sha256(&issued.secret))
-            .await?;
-        Ok(issued)
-    }
-
-    fn issue_key(
-        &self,
-        owner: UserId,
-        name: String,
-        scopes: Scopes,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> IssuedApiKey {
-        let secret = format!("{KEY_PREFIX}{}", base64_url(&self.ids.secret()));
-        let key = ApiKey {
-            id: self.ids.api_key_id(),
-            owner,
-            name,
-            prefix: secret.chars().take(SHOWN_PREFIX).collect(),
-            scopes,
-            created_at: now,
-            expires_at,
-            last_used_at: None,
-            revoked_at: None,
-        };
-        IssuedApiKey { secret, key }
-    }
-
-    /// The caller's keys, newest first, revoked ones included.
-    pub async fn list_keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, AccessError> {
-        caller.require(Scope::Admin)?;
-        Ok(self.keys.list(&caller.user, MAX_KEYS).await?)
-    }
-
-    /// Revokes one of the caller's keys.
-    pub async fn revoke_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<(), AccessError> {
-        caller.require(Scope::Admin)?;
-        let revoked = self.keys.revoke(&caller.user, id, self.clock.now()).await?;
-        self.cache.clear();
-        if revoked {
-            Ok(())
-        } else {
-            Err(AccessError::KeyNotFound)
-        }
-    }
-
-    /// Replaces one of the caller's keys by one with the same name, scopes and expiry; the old one dies at once.
-    pub async fn rotate_key(
-        &self,
-        caller: &Caller,
-        id: &ApiKeyId,
-    ) -> Result<IssuedApiKey, AccessError> {
-        let now = self.clock.now();
-        let keys = self.list_keys(caller).await?;
-        let old = keys
-            .into_iter()
-            .find(|key| key.id == *id && key.is_active(now))
-            .ok_or(AccessError::KeyNotFound)?;
-        let issued = self.issue_key(old.owner, old.name, old.scopes, old.expires_at, now);
-        let rotated = self
-            .keys
-            .rotate(id, &issued.key, &sha256(&issued.secret), now)
-            .await?;
-        self.cache.clear();
-        if rotated {
-            Ok(issued)
-        } else {
-            Err(AccessError::KeyNotFound)
-        }
     }
 
     fn master(&self) -> Arc<Master> {
@@ -402,57 +487,86 @@ impl AccessService {
     }
 }
 
-/// A key, whatever its scopes, never learns the master token: that would outlive the key's revocation.
-fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
-    caller.require(Scope::Admin)?;
+/// The caller with the place the request comes from, unless the key shown is not let in from there.
+fn let_in(caller: Caller, source: RequestSource) -> Result<Caller, AccessError> {
+    if caller.limits.allows_address(source.address) {
+        Ok(caller.asking_from(source))
+    } else {
+        Err(AccessError::AddressRefused)
+    }
+}
+
+/// A key, whatever its scopes, never learns the master token nor makes users: that would outlive the key's revocation.
+/// The same holds for an app's token. The owner alone has full access.
+pub(super) fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
+    require_person(caller)?;
+    if caller.role == UserRole::Owner {
+        Ok(())
+    } else {
+        Err(full_access_denied(caller).into())
+    }
+}
+
+/// Fails unless an administrator asks in person: not by a key or an app.
+pub(super) fn require_person(caller: &Caller) -> Result<(), AccessError> {
+    caller.require_change(Scope::Admin)?;
     match caller.credential {
-        CredentialKind::ApiKey(_) | CredentialKind::ConfiguredKey => {
-            let credential = caller.credential.clone();
-            Err(ScopeDenied {
-                scope: Scope::Admin,
-                credential,
-            }
-            .into())
-        }
         CredentialKind::MasterToken
         | CredentialKind::SessionToken
+        | CredentialKind::Login
         | CredentialKind::Localhost
         | CredentialKind::CommandLine => Ok(()),
+        CredentialKind::ApiKey(_)
+        | CredentialKind::ConfiguredKey
+        | CredentialKind::OAuthToken(_) => Err(full_access_denied(caller).into()),
     }
 }
 
-/// What keys of the configuration file may do: everything but administer.
-fn configured_caller(user: UserId) -> Caller {
-    let scopes = Scope::ALL.into_iter();
-    Caller {
+fn full_access_denied(caller: &Caller) -> ScopeDenied {
+    ScopeDenied {
+        scope: Scope::Admin,
+        read_only: false,
+        credential: caller.credential.clone(),
+    }
+}
+
+/// What keys of the configuration file may do: what the user may, but never administer. A user whom only the
+/// configuration names is a program.
+fn configured_caller(user: UserId, standing: Option<Standing>) -> Option<Caller> {
+    let role = match standing {
+        None => UserRole::Service,
+        Some(standing) if standing.enabled => standing.role,
+        Some(_) => return None,
+    };
+    let scopes = UserRole::Service.scopes();
+    Some(Caller::new(
         user,
-        scopes: scopes.filter(|scope| *scope != Scope::Admin).collect(),
-        credential: CredentialKind::ConfiguredKey,
-    }
+        role,
+        scopes,
+        CredentialKind::ConfiguredKey,
+    ))
 }
 
-fn caller_of(key: ApiKey) -> Caller {
-    Caller {
-        user: key.owner,
-        scopes: key.scopes,
-        credential: CredentialKind::ApiKey(key.id),
-    }
+/// What an API key may do: nothing when its owner may nothing.
+fn key_caller(key: ApiKey, standing: Option<Standing>) -> Option<Caller> {
+    let standing = standing.filter(|standing| standing.enabled)?;
+    let credential = CredentialKind::ApiKey(key.id);
+    let caller = Caller::new(key.owner, standing.role, key.scopes, credential);
+    Some(caller.within(key.limits))
 }
 
-fn parse_scopes(names: &[String]) -> Result<Scopes, AccessError> {
-    let unknown: Vec<String> = names
-        .iter()
-        .filter(|name| Scope::parse(name).is_none())
-        .cloned()
-        .collect();
-    if !unknown.is_empty() {
-        return Err(AccessError::UnknownScopes(unknown));
-    }
-    if names.is_empty() {
-        return Err(AccessError::Invalid(FieldError::new(
-            "scopes",
-            "must name at least one scope",
-        )));
-    }
-    Ok(names.iter().filter_map(|name| Scope::parse(name)).collect())
+/// What an app may do with its access token: nothing when the user who granted it may nothing.
+fn app_caller(token: OAuthToken, standing: Option<Standing>) -> Option<Caller> {
+    let standing = standing.filter(|standing| standing.enabled)?;
+    let credential = CredentialKind::OAuthToken(token.grant.id);
+    let owner = token.grant.owner;
+    Some(Caller::new(owner, standing.role, token.scopes, credential))
+}
+
+/// What a user who signed in may do, unless something has ended the token since.
+fn login_caller(user: UserId, standing: Standing, version: u32) -> Option<Caller> {
+    (standing.enabled && standing.token_version == version).then(|| {
+        let role = standing.role;
+        Caller::new(user, role, role.scopes(), CredentialKind::Login)
+    })
 }

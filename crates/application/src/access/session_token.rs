@@ -30,6 +30,16 @@ pub(super) fn verify(master: &str, token: &str, now: Timestamp) -> bool {
     genuine && now.as_secs() < expires
 }
 
+/// Whether a text has the form of such a token, genuine or not.
+pub(super) fn has_form(token: &str) -> bool {
+    token.split_once(':').is_some_and(|(expiry, mac)| {
+        let hexadecimal = |byte: u8| byte.is_ascii_hexdigit();
+        expiry.bytes().all(|byte| byte.is_ascii_digit())
+            && mac.len() == 64
+            && mac.bytes().all(hexadecimal)
+    })
+}
+
 fn signature(master: &str, expiry: &str) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(master.as_bytes()).ok()?;
     mac.update(expiry.as_bytes());

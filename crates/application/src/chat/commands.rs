@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use majordomo_domain::{
-    Channel, Outcome, Run, RunEvent, RunEventKind, RunKind, RunOptions, RunStatus, Scope, Session,
-    SessionId, SessionTitle, Usage,
+    AuditRecord, Channel, Outcome, Run, RunEvent, RunEventKind, RunKind, RunOptions, RunStatus,
+    Scope, Session, SessionId, SessionTitle, Usage,
 };
 
 use super::error::ChatError;
@@ -157,7 +157,8 @@ impl ChatService {
             }
             Name::Status => self.describe(stored.as_ref(), &session),
             Name::Clear => {
-                let clear = self.sessions.clear(&caller.user, &session);
+                let record = self.erasure(caller, "session.clear", &session);
+                let clear = self.sessions.clear(&caller.user, &session, &record);
                 require(self.while_stopped(&caller.user, &session, clear).await?)?;
                 "This session's messages are forgotten.".to_owned()
             }
@@ -167,12 +168,19 @@ impl ChatService {
                 format!("This session is now called \"{}\".", title.as_str())
             }
             Name::Delete => {
-                let delete = self.sessions.delete(&caller.user, &session);
+                let record = self.erasure(caller, "session.delete", &session);
+                let delete = self.sessions.delete(&caller.user, &session, &record);
                 require(self.while_stopped(&caller.user, &session, delete).await?)?;
                 "This session is deleted.".to_owned()
             }
         };
         Ok(Said { text, session })
+    }
+
+    fn erasure(&self, caller: &Caller, action: &'static str, session: &SessionId) -> AuditRecord {
+        caller
+            .record(action, self.clock.now())
+            .on("session", session)
     }
 
     fn describe_tools(&self) -> String {
@@ -259,7 +267,7 @@ impl ChatService {
         }
         let model = match argument {
             "default" => None,
-            name => Some(self.models.resolve(Some(name))?.to_string()),
+            name => Some(self.models.resolve_for(caller, Some(name))?.to_string()),
         };
         require(
             self.sessions
@@ -319,7 +327,7 @@ impl ChatService {
             RunEventKind::Text(said.text),
             RunEventKind::Finished(outcome),
         ];
-        let log = RunLog::new(run.clone(), 0);
+        let log = RunLog::new(run.clone(), 0, self.event_bus().clone());
         log.publish(
             (1..)
                 .zip(kinds)

@@ -9,6 +9,7 @@ use crate::caller::ScopeDenied;
 use crate::error::{ErrorKind, FieldError, INTERNAL_MESSAGE, ServiceError};
 use crate::models::ModelsError;
 use crate::ports::RepositoryError;
+use crate::usage::BudgetError;
 
 /// When to come back after a queue was full.
 const QUEUE_RETRY: Duration = Duration::from_secs(5);
@@ -39,6 +40,12 @@ pub enum ChatError {
     /// Too many messages wait in this session.
     #[error("the session's queue is full")]
     SessionQueueFull,
+    /// Too many turns of this user wait.
+    #[error("the user's queue is full")]
+    UserQueueFull,
+    /// Some budget does not allow this.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// Too many turns wait on this server.
     #[error("the server's queue is full")]
     Overloaded,
@@ -84,7 +91,8 @@ impl ServiceError for ChatError {
             Self::SessionNotFound | Self::RunNotFound | Self::NothingRunning => ErrorKind::NotFound,
             Self::Invalid(field) => ErrorKind::Invalid(vec![field.clone()]),
             Self::Models(error) => error.kind(),
-            Self::SessionQueueFull => ErrorKind::RateLimited {
+            Self::Budget(error) => error.kind(),
+            Self::SessionQueueFull | Self::UserQueueFull => ErrorKind::RateLimited {
                 retry_after: QUEUE_RETRY,
             },
             Self::Overloaded
@@ -103,9 +111,12 @@ impl ServiceError for ChatError {
             Self::NothingRunning => "nothing_running",
             Self::Invalid(_) => "invalid_field",
             Self::Models(error) => error.code(),
+            Self::Budget(error) => error.code(),
+            Self::UserQueueFull => "user_queue_full",
             Self::SessionQueueFull => "session_queue_full",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
+            Self::TurnFailed { reason, .. } if reason == "budget_exceeded" => "budget_exceeded",
             Self::TurnFailed { .. } => "turn_failed",
             Self::Storage(_) => "storage",
         }
@@ -119,6 +130,8 @@ impl ServiceError for ChatError {
             Self::NothingRunning => "No active stream for this session".to_owned(),
             Self::Invalid(field) => field.error.clone(),
             Self::Models(error) => error.public_message(),
+            Self::Budget(error) => error.public_message(),
+            Self::UserQueueFull => "Too many messages of this user wait".to_owned(),
             Self::SessionQueueFull => "Too many messages wait in this session".to_owned(),
             Self::Overloaded => "The server is busy".to_owned(),
             Self::ShuttingDown => "The server is shutting down".to_owned(),
@@ -131,12 +144,11 @@ impl ServiceError for ChatError {
 
 fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
     match reason {
-        "rate_limited" => ErrorKind::RateLimited {
+        "rate_limited" | "budget_exceeded" | "budget_reserved" => ErrorKind::RateLimited {
             retry_after: MODEL_RETRY,
         },
-        "unavailable" | "timeout" | "cancelled" | "interrupted" | "storage" => {
-            ErrorKind::Unavailable
-        }
+        "budget_unavailable" | "unavailable" | "timeout" | "cancelled" | "interrupted"
+        | "storage" => ErrorKind::Unavailable,
         "invalid" | "context_too_long" => {
             ErrorKind::Invalid(vec![FieldError::new("message", message)])
         }

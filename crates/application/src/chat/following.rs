@@ -10,7 +10,7 @@ use crate::runs::RunStream;
 impl ChatService {
     /// An id under which a conversation can begin. Nothing is stored until its first message.
     pub fn reserve_session(&self, caller: &Caller) -> Result<SessionId, ChatError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         Ok(self.ids.session_id())
     }
 

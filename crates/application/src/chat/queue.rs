@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use majordomo_domain::{Message, Run, SessionId, UserId};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
+use super::admission::Slot;
 use crate::caller::Caller;
 use crate::runs::RunLog;
 
@@ -19,11 +20,13 @@ pub(super) struct PendingTurn {
     /// The model chosen for the session.
     pub(super) session_model: Option<String>,
     pub(super) log: Arc<RunLog>,
+    /// What log lines of the turn belong to.
+    pub(super) span: Span,
     pub(super) stop: CancellationToken,
     /// Events in the journal so far.
     pub(super) last_seq: u64,
     /// Its place among the accepted turns; `None` for one that was accepted by an earlier process.
-    pub(super) slot: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Option<Slot>,
 }
 
 type Key = (UserId, SessionId);

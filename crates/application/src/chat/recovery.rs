@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use majordomo_domain::{
     CredentialKind, Message, MessageStatus, Outcome, Role, Run, RunEvent, RunEventKind, RunId,
-    RunStatus, Scope, Usage,
+    RunStatus, Scope, Usage, UserRole,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -113,14 +113,16 @@ impl ChatService {
         // What the credential allowed beyond chatting is not stored, so nothing more is assumed.
         let scopes = [Scope::Chat].into_iter().collect();
         Ok(Some(PendingTurn {
-            caller: Caller {
-                user: run.owner.clone(),
+            caller: Caller::new(
+                run.owner.clone(),
+                UserRole::Member,
                 scopes,
-                credential: CredentialKind::CommandLine,
-            },
+                CredentialKind::CommandLine,
+            ),
             message,
             session_model: session.model,
-            log: RunLog::new(run.clone(), last_seq),
+            log: RunLog::new(run.clone(), last_seq, self.event_bus().clone()),
+            span: tracing::info_span!("run", id = %run.id),
             run: run.clone(),
             stop: CancellationToken::new(),
             last_seq,
@@ -167,6 +169,7 @@ impl ChatService {
                 finished_at: now,
                 events: vec![last],
                 message,
+                calls: Vec::new(),
             })
             .await
     }
@@ -184,5 +187,6 @@ impl ChatService {
         if tokio::time::timeout(patience, all_ended).await.is_err() {
             tracing::warn!("some runs did not end in time; the next start ends them");
         }
+        self.event_bus().close();
     }
 }

@@ -5,25 +5,32 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use majordomo_domain::{
     Channel, Image, Message, MessageStatus, Role, Run, RunEvent, RunEventKind, RunId, RunKind,
     RunOptions, RunStatus, Scope, Session, SessionId, UserId,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
+use super::admission::{Admission, Crowded, Slot};
 use super::commands;
 use super::error::ChatError;
+use super::identity::AgentIdentity;
 use super::mending::Unended;
+use super::permits::TurnPermits;
 use super::queue::{PendingTurn, SessionQueue, SessionQueues};
 use super::reply::Turn;
 use crate::caller::Caller;
 use crate::error::FieldError;
-use crate::models::{InferenceMetrics, ModelRegistry};
+use crate::events::EventBus;
+use crate::models::{ModelRegistry, estimate_tool_tokens};
 use crate::ports::{Clock, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository};
 use crate::runs::{RunLog, RunStream};
 use crate::tools::ToolRegistry;
+use crate::usage::{Accounting, Payer};
 
 /// What chatting needs.
 pub struct ChatPorts {
@@ -60,6 +67,26 @@ pub struct AgentConfig {
     pub max_accepted_runs: usize,
     /// Turns that wait in one session.
     pub queue_per_session: usize,
+}
+
+/// How much of the agent one user may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserLimits {
+    /// Turns of one user at work at the same time.
+    pub max_concurrent_runs: usize,
+    /// Turns of one user accepted and not ended.
+    pub max_accepted_runs: usize,
+}
+
+/// How busy the agent is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChatLoad {
+    /// Turns at work.
+    pub running: usize,
+    /// Turns whose session is free for them, that wait for others to end.
+    pub waiting: usize,
+    /// Turns accepted and not ended: those two, and those that wait for their session.
+    pub accepted: usize,
 }
 
 /// What becomes of a message to a session in which a turn runs.
@@ -101,14 +128,18 @@ pub struct ChatService {
     pub(super) ids: Arc<dyn IdGenerator>,
     pub(super) models: Arc<ModelRegistry>,
     pub(super) tools: Arc<ToolRegistry>,
-    pub(super) metrics: Arc<InferenceMetrics>,
-    pub(super) config: AgentConfig,
+    pub(super) accounting: Accounting,
+    /// What the tools on offer cost in each request.
+    pub(super) tool_tokens: u64,
+    config: ArcSwap<AgentConfig>,
+    identity: ArcSwap<AgentIdentity>,
     pub(super) queues: SessionQueues,
-    pub(super) permits: Semaphore,
+    pub(super) permits: Arc<TurnPermits>,
     pub(super) shutdown: CancellationToken,
     pub(super) unended: Unended,
-    accepted: Arc<Semaphore>,
+    admission: Arc<Admission>,
     live: Mutex<HashMap<RunId, Arc<RunLog>>>,
+    events: Arc<EventBus>,
 }
 
 impl ChatService {
@@ -117,26 +148,30 @@ impl ChatService {
         ports: ChatPorts,
         models: Arc<ModelRegistry>,
         tools: Arc<ToolRegistry>,
-        metrics: Arc<InferenceMetrics>,
+        accounting: impl Into<Accounting>,
         config: AgentConfig,
     ) -> Arc<Self> {
-        let accepted = config.max_accepted_runs.min(Semaphore::MAX_PERMITS);
-        let at_work = config.max_concurrent_runs.clamp(1, Semaphore::MAX_PERMITS);
+        let admission = Admission::new(config.max_accepted_runs);
+        let permits = TurnPermits::new(config.max_concurrent_runs.max(1));
+        let events = Arc::new(EventBus::new(ports.clock.clone()));
         Arc::new(Self {
             sessions: ports.sessions,
             journal: ports.journal,
             clock: ports.clock,
             ids: ports.ids,
             models,
+            tool_tokens: estimate_tool_tokens(&tools.specs()),
             tools,
-            metrics,
-            permits: Semaphore::new(at_work),
-            config,
+            accounting: accounting.into(),
+            permits,
+            config: ArcSwap::from_pointee(config),
+            identity: ArcSwap::default(),
             queues: SessionQueues::default(),
             shutdown: CancellationToken::new(),
             unended: Unended::default(),
-            accepted: Arc::new(Semaphore::new(accepted)),
+            admission,
             live: Mutex::new(HashMap::new()),
+            events,
         })
     }
 
@@ -146,9 +181,11 @@ impl ChatService {
         caller: &Caller,
         request: SendMessage,
     ) -> Result<Turn, ChatError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         validate(&request)?;
-        self.models.resolve(request.options.model.as_deref())?;
+        if let Some(name) = request.options.model.as_deref() {
+            self.models.resolve_for(caller, Some(name))?;
+        }
         let session = match &request.session {
             Some(session) => session.clone(),
             None if request.channel == Channel::WebSocket => self.ids.short_session_id(),
@@ -162,15 +199,23 @@ impl ChatService {
         if self.shutdown.is_cancelled() {
             return Err(ChatError::ShuttingDown);
         }
-        let Ok(slot) = self.accepted.clone().try_acquire_owned() else {
-            return Err(ChatError::Overloaded);
-        };
+        let slot = self
+            .admission
+            .admit(&caller.user)
+            .map_err(|crowded| match crowded {
+                Crowded::User => ChatError::UserQueueFull,
+                Crowded::Server => ChatError::Overloaded,
+            })?;
+        let payer = || Payer::of(caller).in_session(&session);
+        self.accounting.check(payer).await?;
         // A task of its own: what is being stored will be answered even when the caller leaves now.
         let (reply, accepted) = oneshot::channel();
         let (service, caller) = (self.clone(), caller.clone());
+        let request_span = Span::current();
         tokio::spawn(async move {
             let queue = service.queues.get_or_create(&caller.user, &session);
-            let accepted = service.accept(caller, session, request, slot, &queue).await;
+            let accepted = service.accept(caller, session, request, slot, &queue);
+            let accepted = accepted.instrument(request_span).await;
             let (turn, first) = accepted.map_or_else(|e| (Err(e), None), |(t, f)| (Ok(t), f));
             // The caller may have gone meanwhile.
             let _ = reply.send(turn);
@@ -190,12 +235,12 @@ impl ChatService {
         caller: Caller,
         session: SessionId,
         request: SendMessage,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
         queue: &Arc<SessionQueue>,
     ) -> Result<(Turn, Option<PendingTurn>), ChatError> {
         let _accepting = queue.accepting.lock().await;
         let replaces = request.when_busy == WhenBusy::Replace;
-        if !replaces && queue.waiting() >= self.config.queue_per_session {
+        if !replaces && queue.waiting() >= self.config().queue_per_session {
             return Err(ChatError::SessionQueueFull);
         }
         let new_turn = self.new_turn(&caller, session, request, queue.is_busy());
@@ -210,7 +255,8 @@ impl ChatService {
             }
         };
         message.seq = accepted.seq;
-        let log = RunLog::new(run.clone(), 0);
+        let log = RunLog::new(run.clone(), 0, self.events.clone());
+        let span = tracing::info_span!("run", id = %run.id);
         let last_seq = events.last().map_or(0, |event| event.seq);
         log.publish(events);
         if replaces {
@@ -222,6 +268,7 @@ impl ChatService {
             message,
             session_model: accepted.session.model,
             log,
+            span,
             stop: CancellationToken::new(),
             last_seq,
             slot: Some(slot),
@@ -304,7 +351,9 @@ impl ChatService {
         let mut next = Some(first);
         while let Some(mut turn) = next {
             let (log, slot) = (turn.log.clone(), turn.slot.take());
-            let ended = AssertUnwindSafe(self.run_turn(turn)).catch_unwind().await;
+            let span = turn.span.clone();
+            let work = self.run_turn(turn).instrument(span);
+            let ended = AssertUnwindSafe(work).catch_unwind().await;
             if let Err(reason) = ended.unwrap_or(Err("internal")) {
                 log.abandon(self.clock.now(), reason);
                 self.end_later(log.run().clone());
@@ -350,14 +399,31 @@ impl ChatService {
             .await?)
     }
 
-    /// The agent's instructions where a turn has none of its own.
-    pub fn system_prompt(&self) -> &str {
-        &self.config.system_prompt
+    /// How the agent works now. A turn that has begun may take this up with its next step.
+    pub(super) fn config(&self) -> Arc<AgentConfig> {
+        self.config.load_full()
+    }
+
+    /// Lets the agent work another way. How many turns may be at work or accepted is only taken from the first
+    /// configuration.
+    pub fn reconfigure(&self, config: AgentConfig) {
+        self.config.store(Arc::new(config));
+    }
+
+    /// Lets the agent be somebody else.
+    pub fn set_identity(&self, identity: AgentIdentity) {
+        self.identity.store(Arc::new(identity));
+    }
+
+    /// The agent's instructions where a turn of this user has none of its own.
+    pub fn system_prompt(&self, user: &UserId) -> String {
+        let identity = self.identity.load();
+        identity.prompt(&self.config.load().system_prompt, user)
     }
 
     /// Stops what runs and waits in one of the caller's sessions. The partial answer is kept.
     pub fn stop(&self, caller: &Caller, session: &SessionId) -> Result<(), ChatError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         if self.stop_session(&caller.user, session) {
             Ok(())
         } else {
@@ -384,12 +450,43 @@ impl ChatService {
             .is_some_and(|queue| queue.stop())
     }
 
+    /// What happens, told to the users it concerns.
+    pub fn event_bus(&self) -> &Arc<EventBus> {
+        &self.events
+    }
+
+    /// Time.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Turns at work at the same time at most.
+    pub(crate) fn max_concurrent_runs(&self) -> usize {
+        self.config.load().max_concurrent_runs
+    }
+
+    /// Limits the turns of each user. Holds from now on; turns that were accepted stay.
+    pub fn limit_users(&self, limits: UserLimits) {
+        self.permits.limit_users(limits.max_concurrent_runs);
+        self.admission.limit_users(limits.max_accepted_runs);
+    }
+
+    /// How busy the agent is.
+    pub fn load(&self) -> ChatLoad {
+        let (running, waiting) = self.permits.counts();
+        ChatLoad {
+            running,
+            waiting,
+            accepted: self.admission.len(),
+        }
+    }
+
     /// Sessions in which something runs.
     pub fn active_sessions(&self) -> usize {
         self.queues.len()
     }
 
-    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
+    pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

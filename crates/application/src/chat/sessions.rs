@@ -8,7 +8,9 @@ use super::error::ChatError;
 use super::service::ChatService;
 use crate::caller::Caller;
 use crate::error::FieldError;
-use crate::ports::{IdGenerator, MessageWindow, SearchHit, SearchQuery, SessionRepository};
+use crate::ports::{
+    AuditLog, IdGenerator, MessageWindow, SearchHit, SearchQuery, SessionRepository,
+};
 
 /// Sessions or hits given at once at most.
 const MAX_LIMIT: u32 = 500;
@@ -38,19 +40,22 @@ pub struct PreviewPage {
 /// Lists, reads, renames, searches and deletes sessions.
 pub struct SessionService {
     sessions: Arc<dyn SessionRepository>,
+    audit: Arc<dyn AuditLog>,
     ids: Arc<dyn IdGenerator>,
     chat: Arc<ChatService>,
 }
 
 impl SessionService {
-    /// A service over the stored sessions; `chat` is told to stop what runs in a session that goes.
+    /// A service over the stored sessions; exports are recorded in `audit`; `chat` is told to stop what runs in a session that goes.
     pub fn new(
         sessions: Arc<dyn SessionRepository>,
+        audit: Arc<dyn AuditLog>,
         ids: Arc<dyn IdGenerator>,
         chat: Arc<ChatService>,
     ) -> Self {
         Self {
             sessions,
+            audit,
             ids,
             chat,
         }
@@ -58,7 +63,7 @@ impl SessionService {
 
     /// An id under which a session can begin. Nothing is stored until its first message.
     pub fn reserve(&self, caller: &Caller) -> Result<SessionId, ChatError> {
-        caller.require(Scope::Sessions)?;
+        caller.require_change(Scope::Sessions)?;
         Ok(self.ids.short_session_id())
     }
 
@@ -130,13 +135,17 @@ impl SessionService {
             .map(|message| message.text.chars().take(200).collect()))
     }
 
-    /// A session with all its messages, oldest first.
+    /// A session with all its messages, oldest first. Recorded: it may leave the server.
     pub async fn export(
         &self,
         caller: &Caller,
         id: &SessionId,
     ) -> Result<(Session, Vec<Message>), ChatError> {
         let session = self.get(caller, id).await?;
+        let record = caller
+            .record("session.export", self.chat.clock().now())
+            .on("session", id);
+        self.audit.append(&record).await?;
         let mut pages = Vec::new();
         let mut window = MessageWindow::newest(EXPORT_PAGE);
         loop {
@@ -162,15 +171,18 @@ impl SessionService {
         id: &SessionId,
         title: &str,
     ) -> Result<(), ChatError> {
-        caller.require(Scope::Sessions)?;
+        caller.require_change(Scope::Sessions)?;
         let title = SessionTitle::choose(title)?;
         found(self.sessions.rename(&caller.user, id, &title).await?)
     }
 
     /// Deletes a session with all its messages; what runs in it is stopped.
     pub async fn delete(&self, caller: &Caller, id: &SessionId) -> Result<(), ChatError> {
-        caller.require(Scope::Sessions)?;
-        let delete = self.sessions.delete(&caller.user, id);
+        caller.require_change(Scope::Sessions)?;
+        let record = caller
+            .record("session.delete", self.chat.clock().now())
+            .on("session", id);
+        let delete = self.sessions.delete(&caller.user, id, &record);
         found(self.chat.while_stopped(&caller.user, id, delete).await?)
     }
 

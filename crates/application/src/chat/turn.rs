@@ -5,21 +5,25 @@ use std::collections::HashSet;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use majordomo_domain::{
-    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, ToolCall,
-    ToolOutput, Usage,
+    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, Timestamp,
+    ToolCall, ToolOutput, Usage, UsageRecord,
 };
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use super::context;
 use super::loop_breaker::LoopBreaker;
 use super::queue::PendingTurn;
 use super::service::{ChatService, without_nul};
-use crate::models::ModelsError;
+use super::traces;
+use crate::error::ServiceError as _;
+use crate::models::{ModelsError, estimate_prompt_tokens, estimate_tokens_of_length};
 use crate::ports::{
     Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
     ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
+use crate::usage::{BudgetError, Ending, ModelCall, Payer};
 
 /// Most that a model may write in a turn, in bytes over all steps, reasoning and tool calls included: one that never
 /// stops must not fill the memory.
@@ -39,6 +43,34 @@ struct Draft {
     written: usize,
     /// Names of the tool calls so far.
     call_ids: HashSet<String>,
+    /// The model call under way.
+    open: Option<OpenCall>,
+    /// Those that have ended, for the ledger.
+    calls: Vec<UsageRecord>,
+}
+
+/// A model call under way, and what the draft held before it.
+struct OpenCall {
+    call: ModelCall,
+    usage: Usage,
+    written: usize,
+}
+
+impl Draft {
+    /// Ends the call under way, where there is one.
+    async fn close(&mut self, ending: Ending, at: Timestamp) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let told = self.usage.minus(open.usage);
+        let written = estimate_tokens_of_length(self.written - open.written);
+        let (record, settling) = open.call.end(ending, told, written, at);
+        self.calls.extend(record);
+        if let Some(settling) = settling {
+            // Its failures were logged.
+            let _ = settling.await;
+        }
+    }
 }
 
 /// How the loop came to its end.
@@ -84,6 +116,12 @@ impl From<RepositoryError> for End {
     }
 }
 
+impl From<BudgetError> for End {
+    fn from(error: BudgetError) -> Self {
+        Self::failed(error.code(), error.public_message())
+    }
+}
+
 impl From<ModelError> for End {
     fn from(error: ModelError) -> Self {
         Self::failed(error.code(), error.message)
@@ -108,16 +146,21 @@ impl ChatService {
             turn.last_seq,
         );
         let mut draft = Draft::default();
-        let deadline = Instant::now() + self.config.turn_timeout;
+        let deadline = Instant::now() + self.config().turn_timeout;
+        let trace = traces::turn(&turn.run);
         let end = tokio::select! {
             biased;
             () = turn.stop.cancelled() => End::cut(RunStatus::Stopped, "stopped"),
             () = self.shutdown.cancelled() => End::cut(RunStatus::Interrupted, "interrupted"),
-            end = timeout_at(deadline, self.converse(&turn, &mut writer, &mut draft)) => {
+            end = timeout_at(deadline, self.converse(&turn, &mut writer, &mut draft).instrument(trace.clone())) => {
                 end.unwrap_or_else(|_| End::failed("timeout", "The turn took too long"))
             }
         };
+        draft.close(Ending::GivenUp, self.clock.now()).await;
+        let failure = (end.status != RunStatus::Completed).then_some(end.reason.as_str());
+        traces::turn_ended(&trace, draft.usage, failure);
         if end.status == RunStatus::Interrupted && !writer.has_shown() {
+            self.accounting.keep(draft.calls);
             return Ok(());
         }
         self.finish_turn(turn, &mut writer, draft, end).await
@@ -165,8 +208,12 @@ impl ChatService {
             finished_at: self.clock.now(),
             events: Vec::new(),
             message,
+            calls: draft.calls,
         };
         let run = answer.run.clone();
+        if let Some(error) = &outcome.error {
+            log_end(outcome.status, &outcome.reason, error);
+        }
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
         finished.map_err(|error| {
             let error: &dyn std::error::Error = &error;
@@ -192,11 +239,7 @@ impl ChatService {
         writer: &mut JournalWriter,
         draft: &mut Draft,
     ) -> Result<End, End> {
-        let _permit = self
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| End::cut(RunStatus::Interrupted, "interrupted"))?;
+        let _permit = self.permits.acquire(&turn.run.owner).await;
         if turn.last_seq == 0 {
             writer.start().await?;
         }
@@ -206,19 +249,20 @@ impl ChatService {
             .model
             .as_deref()
             .or(turn.session_model.as_deref());
-        let model = match self.models.resolve(name) {
+        let model = match self.models.resolve_for(&turn.caller, name) {
             Ok(model) => model,
             Err(error) => return Err(Self::no_answer(error, writer)),
         };
         let mut messages = self.context(turn, &model).await?;
         let mut breaker = LoopBreaker::default();
-        for _ in 0..self.config.max_steps {
-            let (step, reason) = self.step(turn, &model, &messages, writer, draft).await?;
+        let config = self.config();
+        for _ in 0..config.max_steps {
+            let (step, reason) = self.ask(turn, &model, &messages, writer, draft).await?;
             if step.calls.is_empty() {
                 return Ok(End::completed(reason));
             }
             let outputs = self.call_tools(turn, &step.calls, writer).await?;
-            if breaker.note(&step.calls, &outputs) && self.config.loop_breaker {
+            if breaker.note(&step.calls, &outputs) && config.loop_breaker {
                 return Err(End::failed(
                     "loop",
                     "The agent kept making the same tool calls and was stopped",
@@ -237,7 +281,7 @@ impl ChatService {
         }
         Err(End::failed(
             "max_steps",
-            format!("The agent took more than {} steps", self.config.max_steps),
+            format!("The agent took more than {} steps", config.max_steps),
         ))
     }
 
@@ -246,18 +290,20 @@ impl ChatService {
         turn: &PendingTurn,
         model: &ModelRef,
     ) -> Result<Vec<ModelMessage>, End> {
-        let options = &turn.run.options;
-        let prompt = options.system_prompt.as_deref();
-        let prompt = prompt.unwrap_or(&self.config.system_prompt);
+        let (options, config) = (&turn.run.options, self.config());
+        let prompt = options
+            .system_prompt
+            .clone()
+            .unwrap_or_else(|| self.system_prompt(&turn.run.owner));
         let window = self
             .models
             .context_tokens(model)
-            .unwrap_or(self.config.context_tokens);
-        let asked = options.max_tokens.or(self.config.max_tokens).map(u64::from);
+            .unwrap_or(config.context_tokens);
+        let asked = options.max_tokens.or(config.max_tokens).map(u64::from);
         let reserve = asked.unwrap_or(window / ANSWER_SHARE).min(window / 2);
         let budget = window - reserve;
         let history = self.history(turn, budget).await?;
-        Ok(context::build(prompt, &history, &turn.message, budget))
+        Ok(context::build(&prompt, &history, &turn.message, budget))
     }
 
     /// The newest messages of the turn's session, oldest first: as many as may fit `budget` tokens. A long history is
@@ -290,6 +336,29 @@ impl ChatService {
         }
     }
 
+    /// Asks the model once, under a span of its own.
+    async fn ask(
+        &self,
+        turn: &PendingTurn,
+        model: &ModelRef,
+        messages: &[ModelMessage],
+        writer: &mut JournalWriter,
+        draft: &mut Draft,
+    ) -> Result<(Step, FinishReason), End> {
+        let (span, before) = (traces::model_call(&turn.run, model), draft.usage);
+        let step = self.step(turn, model, messages, writer, draft);
+        let result = step.instrument(span.clone()).await;
+        let answer = result.as_ref().map(|(_, reason)| *reason);
+        let answer = answer.map_err(|end| end.reason.as_str());
+        traces::model_answered(
+            &span,
+            draft.model.as_ref(),
+            draft.usage.minus(before),
+            answer,
+        );
+        result
+    }
+
     /// Asks the model once and passes its answer on as it comes.
     async fn step(
         &self,
@@ -299,33 +368,58 @@ impl ChatService {
         writer: &mut JournalWriter,
         draft: &mut Draft,
     ) -> Result<(Step, FinishReason), End> {
-        let options = &turn.run.options;
-        let begun = Instant::now();
-        let opened = self.models.open(model, |model| ModelRequest {
+        let (options, config) = (&turn.run.options, self.config());
+        self.begin_call(turn, model, messages, draft).await?;
+        let opened = self.models.open(&turn.caller, model, |model| ModelRequest {
             tools: self.tools.specs(),
-            temperature: options.temperature.or(self.config.temperature),
-            max_tokens: options.max_tokens.or(self.config.max_tokens),
+            temperature: options.temperature.or(config.temperature),
+            max_tokens: options.max_tokens.or(config.max_tokens),
             ..ModelRequest::new(&model.model, messages.to_vec())
         });
         let opened = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
-                self.metrics
-                    .record(false, Usage::default(), begun.elapsed());
+                draft.close(Ending::Failed, self.clock.now()).await;
                 return Err(Self::no_answer(error, writer));
             }
         };
         push_hops(writer, opened.hops);
+        if let Some(open) = &mut draft.open {
+            open.call.answered_by(&opened.model);
+        }
         draft.model = Some(opened.model);
-        let before = draft.usage;
         let result = read_step(opened.stream, writer, draft).await;
-        let spent = Usage {
-            input_tokens: draft.usage.input_tokens - before.input_tokens,
-            output_tokens: draft.usage.output_tokens - before.output_tokens,
-            cached_input_tokens: draft.usage.cached_input_tokens - before.cached_input_tokens,
+        let ending = match result {
+            Ok(_) => Ending::Succeeded,
+            Err(_) => Ending::Failed,
         };
-        self.metrics.record(result.is_ok(), spent, begun.elapsed());
+        draft.close(ending, self.clock.now()).await;
         result
+    }
+
+    /// Sets aside what the next call may cost.
+    async fn begin_call(
+        &self,
+        turn: &PendingTurn,
+        model: &ModelRef,
+        messages: &[ModelMessage],
+        draft: &mut Draft,
+    ) -> Result<(), End> {
+        let max_tokens = turn.run.options.max_tokens.or(self.config().max_tokens);
+        let prompt = self.tool_tokens + estimate_prompt_tokens(messages);
+        let payer = Payer::of(&turn.caller)
+            .in_session(&turn.run.session)
+            .in_run(&turn.run.id);
+        let call = self
+            .accounting
+            .begin(payer, model, prompt, max_tokens.map(u64::from))
+            .await?;
+        draft.open = Some(OpenCall {
+            call,
+            usage: draft.usage,
+            written: draft.written,
+        });
+        Ok(())
     }
 
     fn no_answer(error: ModelsError, writer: &mut JournalWriter) -> End {
@@ -364,11 +458,11 @@ impl ChatService {
             session: turn.run.session.clone(),
         };
         let outputs = if tools().flatten().all(|tool| tool.is_parallel()) {
-            join_all(calls.iter().map(|call| self.tools.call(&context, call))).await
+            join_all(calls.iter().map(|call| self.call_tool(&context, call))).await
         } else {
             let mut outputs = Vec::with_capacity(calls.len());
             for call in calls {
-                outputs.push(self.tools.call(&context, call).await);
+                outputs.push(self.call_tool(&context, call).await);
             }
             outputs
         };
@@ -377,6 +471,26 @@ impl ChatService {
         }
         writer.flush(durability).await?;
         Ok(outputs)
+    }
+
+    async fn call_tool(&self, context: &ToolContext, call: &ToolCall) -> ToolOutput {
+        let span = traces::tool_call(call);
+        let output = self
+            .tools
+            .call(context, call)
+            .instrument(span.clone())
+            .await;
+        traces::tool_returned(&span, &output);
+        output
+    }
+}
+
+/// Being stopped is what the user wanted; everything else is for the operator to know.
+fn log_end(status: RunStatus, reason: &str, error: &str) {
+    if status == RunStatus::Failed {
+        tracing::warn!(reason, cause = error, "a turn failed");
+    } else {
+        tracing::debug!(reason, status = status.as_str(), "a turn was cut short");
     }
 }
 

@@ -7,16 +7,17 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
-use majordomo_domain::{ModelRef, Scope, Usage};
+use majordomo_domain::{ModelRef, Scope};
 use thiserror::Error;
-use tokio::time::Instant;
 
 use super::error::ModelsError;
-use super::metrics::InferenceMetrics;
 use super::registry::ModelRegistry;
+use super::tokens::{estimate_prompt_tokens, estimate_tokens_of_length, estimate_tool_tokens};
+use super::told::ToldUsage;
 use crate::caller::{Caller, ScopeDenied};
 use crate::error::{ErrorKind, ServiceError};
 use crate::ports::{ModelDelta, ModelError, ModelRequest, ModelStream, RelayBody, RelayResponse};
+use crate::usage::{Accounting, BudgetError, Ending, ModelCall, Payer};
 
 /// How asking a named model fails.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,6 +28,9 @@ pub enum CompletionError {
     /// There is no such model, or it does not answer.
     #[error(transparent)]
     Models(#[from] ModelsError),
+    /// Some budget does not allow this.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
 }
 
 impl From<ModelError> for CompletionError {
@@ -42,6 +46,7 @@ impl ServiceError for CompletionError {
             // The model is the object that is asked for here, not a field of another.
             Self::Models(ModelsError::UnknownModel(_)) => ErrorKind::NotFound,
             Self::Models(error) => error.kind(),
+            Self::Budget(error) => error.kind(),
         }
     }
 
@@ -49,6 +54,7 @@ impl ServiceError for CompletionError {
         match self {
             Self::Denied(denied) => denied.code(),
             Self::Models(error) => error.code(),
+            Self::Budget(error) => error.code(),
         }
     }
 
@@ -56,6 +62,7 @@ impl ServiceError for CompletionError {
         match self {
             Self::Denied(denied) => denied.public_message(),
             Self::Models(error) => error.public_message(),
+            Self::Budget(error) => error.public_message(),
         }
     }
 }
@@ -73,27 +80,30 @@ pub struct NamedModel {
 /// Asks models for callers who bring the whole conversation.
 pub struct CompletionService {
     models: Arc<ModelRegistry>,
-    metrics: Arc<InferenceMetrics>,
+    accounting: Accounting,
 }
 
 impl CompletionService {
     /// A service over the configured models.
-    pub fn new(models: Arc<ModelRegistry>, metrics: Arc<InferenceMetrics>) -> Self {
-        Self { models, metrics }
+    pub fn new(models: Arc<ModelRegistry>, accounting: impl Into<Accounting>) -> Self {
+        Self {
+            models,
+            accounting: accounting.into(),
+        }
     }
 
     /// Finds the model a caller names, as [`ModelRegistry::resolve`] does. Needs no waiting.
     pub fn find(&self, caller: &Caller, name: &str) -> Result<NamedModel, CompletionError> {
         caller.require(Scope::Chat)?;
-        let model = self.models.resolve(Some(name))?;
+        let model = self.models.resolve_for(caller, Some(name))?;
         let provider = self.models.provider(&model.provider);
         let relays = provider.is_some_and(|provider| provider.model.relay().is_some());
         Ok(NamedModel { model, relays })
     }
 
     /// Passes a chat-completions request on, byte for byte. `body` must name the model as its provider does; `stream`
-    /// says whether it asks for a stream. Dropping the answer cancels the upstream request. Tokens are not counted: the
-    /// answer is not read.
+    /// says whether it asks for a stream. Dropping the answer cancels the upstream request. Tokens are counted as the
+    /// provider tells them in passing, and estimated where it does not.
     pub async fn relay(
         &self,
         caller: &Caller,
@@ -101,12 +111,15 @@ impl CompletionService {
         body: bytes::Bytes,
         stream: bool,
     ) -> Result<RelayResponse, CompletionError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
+        must_ask(caller, model)?;
         let provider = self.models.provider(&model.provider);
         let relay = provider
+            .as_ref()
             .and_then(|provider| provider.model.relay())
             .ok_or_else(|| ModelsError::UnknownModel(model.to_string()))?;
-        let call = self.begin(model);
+        let prompt = estimate_tokens_of_length(body.len());
+        let mut call = self.begin(caller, model, prompt, None).await?;
         match relay.relay(body, stream).await {
             Err(error) => {
                 call.end(Err(&error));
@@ -117,11 +130,18 @@ impl CompletionService {
                 body: RelayBody::Stream(pieces),
             }) => Ok(RelayResponse {
                 content_type,
-                body: RelayBody::Stream(Recorded::new(pieces, call, |_, _| false).boxed()),
+                body: RelayBody::Stream(Recorded::new(pieces, call, note_piece).boxed()),
             }),
-            Ok(whole) => {
+            Ok(RelayResponse {
+                content_type,
+                body: RelayBody::Whole(whole),
+            }) => {
+                call.answer.note_bytes(&whole);
                 call.end(Ok(()));
-                Ok(whole)
+                Ok(RelayResponse {
+                    content_type,
+                    body: RelayBody::Whole(whole),
+                })
             }
         }
     }
@@ -134,8 +154,12 @@ impl CompletionService {
         model: &ModelRef,
         request: ModelRequest,
     ) -> Result<ModelStream, CompletionError> {
-        caller.require(Scope::Chat)?;
-        let call = self.begin(model);
+        caller.require_change(Scope::Chat)?;
+        must_ask(caller, model)?;
+        let prompt =
+            estimate_prompt_tokens(&request.messages) + estimate_tool_tokens(&request.tools);
+        let most = request.max_tokens.map(u64::from);
+        let call = self.begin(caller, model, prompt, most).await?;
         match self.models.begin(model, request).await {
             Ok(deltas) => Ok(Recorded::new(deltas, call, note_delta).boxed()),
             Err(error) => {
@@ -145,39 +169,75 @@ impl CompletionService {
         }
     }
 
-    fn begin(&self, model: &ModelRef) -> Call {
-        Call {
+    async fn begin(
+        &self,
+        caller: &Caller,
+        model: &ModelRef,
+        prompt_tokens: u64,
+        max_tokens: Option<u64>,
+    ) -> Result<Call, BudgetError> {
+        let payer = Payer::of(caller);
+        let counted = self
+            .accounting
+            .begin(payer, model, prompt_tokens, max_tokens);
+        Ok(Call {
+            counted: Some(counted.await?),
             models: Arc::clone(&self.models),
-            metrics: Arc::clone(&self.metrics),
             model: model.clone(),
-            begun: Instant::now(),
-            usage: Usage::default(),
-        }
+            answer: ToldUsage::default(),
+        })
     }
 }
 
 /// Notes what an answer cost; `true` once it is whole.
-fn note_delta(delta: &ModelDelta, usage: &mut Usage) -> bool {
-    if let ModelDelta::Usage(latest) = delta {
-        *usage = *latest;
-    }
+fn note_delta(delta: &ModelDelta, answer: &mut ToldUsage) -> bool {
+    answer.note_delta(delta);
     matches!(delta, ModelDelta::Finish(_))
 }
 
-/// A call under way. One that its caller gives up is not counted: it says nothing about the model.
+/// Notes what a relayed answer tells in passing; only its end says that it is whole.
+fn note_piece(piece: &bytes::Bytes, answer: &mut ToldUsage) -> bool {
+    answer.note_piece(piece);
+    false
+}
+
+/// Fails unless the caller's key may ask the model: one that it may not does not exist for it.
+fn must_ask(caller: &Caller, model: &ModelRef) -> Result<(), ModelsError> {
+    if caller.may_ask(model) {
+        Ok(())
+    } else {
+        Err(ModelsError::UnknownModel(model.to_string()))
+    }
+}
+
+/// A call under way. One that its caller gives up is paid for, but says nothing about the model.
 struct Call {
+    counted: Option<ModelCall>,
     models: Arc<ModelRegistry>,
-    metrics: Arc<InferenceMetrics>,
     model: ModelRef,
-    begun: Instant,
-    usage: Usage,
+    answer: ToldUsage,
 }
 
 impl Call {
-    fn end(self, result: Result<(), &ModelError>) {
-        self.metrics
-            .record(result.is_ok(), self.usage, self.begun.elapsed());
+    fn end(mut self, result: Result<(), &ModelError>) {
+        self.count(if result.is_ok() {
+            Ending::Succeeded
+        } else {
+            Ending::Failed
+        });
         self.models.note(&self.model, result);
+    }
+
+    fn count(&mut self, ending: Ending) {
+        if let Some(counted) = self.counted.take() {
+            counted.end_alone(ending, self.answer.told(), self.answer.written());
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.count(Ending::GivenUp);
     }
 }
 
@@ -185,14 +245,14 @@ impl Call {
 struct Recorded<T> {
     pieces: BoxStream<'static, Result<T, ModelError>>,
     call: Option<Call>,
-    observe: fn(&T, &mut Usage) -> bool,
+    observe: fn(&T, &mut ToldUsage) -> bool,
 }
 
 impl<T> Recorded<T> {
     fn new(
         pieces: BoxStream<'static, Result<T, ModelError>>,
         call: Call,
-        observe: fn(&T, &mut Usage) -> bool,
+        observe: fn(&T, &mut ToldUsage) -> bool,
     ) -> Self {
         Self {
             pieces,
@@ -219,7 +279,7 @@ impl<T> Stream for Recorded<T> {
                 let whole = this
                     .call
                     .as_mut()
-                    .is_some_and(|call| (this.observe)(piece, &mut call.usage));
+                    .is_some_and(|call| (this.observe)(piece, &mut call.answer));
                 if whole {
                     this.end(Ok(()));
                 }

@@ -38,6 +38,13 @@ struct Cooldown {
 }
 
 impl Cooldowns {
+    pub(super) fn forget(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     pub(super) fn note(&self, model: &ModelRef, error: &ModelError, now: Timestamp) {
         let (pause, barred) = match &error.kind {
             ModelErrorKind::RateLimited { retry_after } => {

@@ -52,12 +52,7 @@ impl InferenceMetrics {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.last_failed.store(!succeeded, Ordering::Relaxed);
-        self.tokens
-            .fetch_add(usage.total_tokens(), Ordering::Relaxed);
-        self.input_tokens
-            .fetch_add(usage.input_tokens, Ordering::Relaxed);
-        self.cached_input_tokens
-            .fetch_add(usage.cached_input_tokens, Ordering::Relaxed);
+        self.count_tokens(usage);
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.duration_ms.fetch_add(millis, Ordering::Relaxed);
         let fitting = DURATION_BOUNDS_MS
@@ -67,6 +62,16 @@ impl InferenceMetrics {
         for (_, bucket) in fitting {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts the tokens of a call that says nothing else: nobody waited for its end.
+    pub fn count_tokens(&self, usage: Usage) {
+        self.tokens
+            .fetch_add(usage.total_tokens(), Ordering::Relaxed);
+        self.input_tokens
+            .fetch_add(usage.input_tokens, Ordering::Relaxed);
+        self.cached_input_tokens
+            .fetch_add(usage.cached_input_tokens, Ordering::Relaxed);
     }
 
     /// The counts so far.

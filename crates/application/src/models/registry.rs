@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use majordomo_domain::{Hop, ModelRef, Scope};
@@ -60,11 +61,32 @@ pub struct CatalogEntry {
     pub is_default: bool,
 }
 
-/// Chooses and asks models.
-pub struct ModelRegistry {
-    providers: Vec<Provider>,
+/// What is on offer until the next [`ModelRegistry::replace`].
+struct Configured {
+    providers: Vec<Arc<Provider>>,
     default: ModelRef,
     fallback: Vec<ModelRef>,
+}
+
+impl Configured {
+    fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+impl From<RegistryConfig> for Configured {
+    fn from(config: RegistryConfig) -> Self {
+        Self {
+            providers: config.providers.into_iter().map(Arc::new).collect(),
+            default: config.default,
+            fallback: config.fallback,
+        }
+    }
+}
+
+/// Chooses and asks models.
+pub struct ModelRegistry {
+    configured: ArcSwap<Configured>,
     cooldowns: Cooldowns,
     clock: Arc<dyn Clock>,
 }
@@ -73,27 +95,33 @@ impl ModelRegistry {
     /// A registry of the configured providers.
     pub fn new(config: RegistryConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
-            providers: config.providers,
-            default: config.default,
-            fallback: config.fallback,
+            configured: ArcSwap::from_pointee(config.into()),
             cooldowns: Cooldowns::default(),
             clock,
         }
     }
 
+    /// Puts another configuration in place. Answers that have begun go on; failures of the past are forgotten, for a
+    /// mended key or address must be tried at once.
+    pub fn replace(&self, config: RegistryConfig) {
+        self.configured.store(Arc::new(config.into()));
+        self.cooldowns.forget();
+    }
+
     /// What answers when nothing is named.
-    pub fn default_model(&self) -> &ModelRef {
-        &self.default
+    pub fn default_model(&self) -> ModelRef {
+        self.configured.load().default.clone()
     }
 
     /// Finds the model a caller names: `provider/model` of a configured provider; else a model some provider is known
     /// to offer; else a model of the default provider, which then decides. The built-in assistant offers one model only.
     pub fn resolve(&self, name: Option<&str>) -> Result<ModelRef, ModelsError> {
         let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
-            return Ok(self.default.clone());
+            return Ok(self.default_model());
         };
+        let configured = self.configured.load();
         if let Some(model) = ModelRef::parse(name)
-            && let Some(provider) = self.provider(&model.provider)
+            && let Some(provider) = configured.provider(&model.provider)
         {
             return if offers(provider, &model.model) {
                 Ok(model)
@@ -101,12 +129,12 @@ impl ModelRegistry {
                 Err(unknown(name))
             };
         }
-        let listed = self
+        let listed = configured
             .providers
             .iter()
             .find(|provider| provider.models.iter().any(|model| model == name));
         let provider = listed
-            .or_else(|| self.provider(&self.default.provider))
+            .or_else(|| configured.provider(&configured.default.provider))
             .ok_or_else(|| unknown(name))?;
         if offers(provider, name) {
             Ok(ModelRef::new(&provider.name, name))
@@ -115,14 +143,29 @@ impl ModelRegistry {
         }
     }
 
+    /// As [`resolve`](Self::resolve) for a caller whose key may not ask every model: one that may not be asked does not
+    /// exist.
+    pub fn resolve_for(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+    ) -> Result<ModelRef, ModelsError> {
+        let model = self.resolve(name)?;
+        if caller.may_ask(&model) {
+            Ok(model)
+        } else {
+            Err(unknown(name.unwrap_or("default")))
+        }
+    }
+
     /// The provider of this name.
-    pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.providers.iter().find(|provider| provider.name == name)
+    pub fn provider(&self, name: &str) -> Option<Arc<Provider>> {
+        self.configured.load().provider(name).cloned()
     }
 
     /// The configured providers.
-    pub fn providers(&self) -> &[Provider] {
-        &self.providers
+    pub fn providers(&self) -> Vec<Arc<Provider>> {
+        self.configured.load().providers.clone()
     }
 
     /// The context window of a model in tokens, where configured.
@@ -134,12 +177,13 @@ impl ModelRegistry {
     /// output has begun: errors after that end the stream. `request` is made anew for each model.
     pub async fn open(
         &self,
+        caller: &Caller,
         first: &ModelRef,
         mut request: impl FnMut(&ModelRef) -> ModelRequest,
     ) -> Result<Opened, ModelsError> {
         let mut hops = Vec::new();
         let mut last = ModelError::new(ModelErrorKind::Unavailable, "No model is configured");
-        for (model, wait) in self.candidates(first) {
+        for (model, wait) in self.candidates(caller, first) {
             if wait > LONGEST_WAIT {
                 last = ModelError::new(
                     ModelErrorKind::RateLimited {
@@ -212,13 +256,14 @@ impl ModelRegistry {
 
     /// The chain in the order to ask, each with the pause to make first: ready models, then shaky ones, then, only when
     /// there is no other, the one barred for the shortest time.
-    fn candidates(&self, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
+    fn candidates(&self, caller: &Caller, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
         let now = self.clock.now();
+        let configured = self.configured.load();
         let (mut ready, mut shaky) = (Vec::new(), Vec::new());
         let mut barred: Option<(ModelRef, Duration)> = None;
         let mut seen = Vec::new();
-        for model in std::iter::once(first).chain(&self.fallback) {
-            if seen.contains(&model) {
+        for model in std::iter::once(first).chain(&configured.fallback) {
+            if seen.contains(&model) || !caller.may_ask(model) {
                 continue;
             }
             seen.push(model);
@@ -251,6 +296,7 @@ impl ModelRegistry {
     pub async fn offered(&self, caller: &Caller) -> Result<Vec<CatalogEntry>, ScopeDenied> {
         caller.require(Scope::Chat)?;
         let mut entries = self.catalog().await;
+        entries.retain(|entry| caller.may_ask(&entry.model));
         for entry in &mut entries {
             if entry.info.context_length.is_none() {
                 entry.info.context_length = self.context_tokens(&entry.model);
@@ -262,7 +308,8 @@ impl ModelRegistry {
     /// The models on offer: what each provider tells, asked at the same time; for a provider that does not answer,
     /// what is configured.
     pub async fn catalog(&self) -> Vec<CatalogEntry> {
-        let answers = join_all(self.providers.iter().map(|provider| async move {
+        let configured = self.configured.load_full();
+        let answers = join_all(configured.providers.iter().map(|provider| async move {
             let mut offered = provider.model.models().await.unwrap_or_default();
             for id in &provider.models {
                 if !offered.iter().any(|info| info.id == *id) {
@@ -283,20 +330,20 @@ impl ModelRegistry {
                     .map(move |info| (ModelRef::new(&provider.name, &info.id), info))
             })
             .map(|(model, info)| CatalogEntry {
-                is_default: model == self.default,
+                is_default: model == configured.default,
                 model,
                 info,
             })
             .collect();
         if !entries.iter().any(|entry| entry.is_default) {
             let info = ModelInfo {
-                id: self.default.model.clone(),
+                id: configured.default.model.clone(),
                 ..ModelInfo::default()
             };
             entries.insert(
                 0,
                 CatalogEntry {
-                    model: self.default.clone(),
+                    model: configured.default.clone(),
                     info,
                     is_default: true,
                 },

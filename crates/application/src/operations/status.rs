@@ -71,6 +71,11 @@ impl HealthService {
         })
     }
 
+    /// What the process takes of the machine. Tells of nobody, so nobody need be asked who they are.
+    pub fn process_usage(&self) -> ProcessUsage {
+        self.process.read()
+    }
+
     /// Whether the process runs in a container.
     pub fn is_in_container(&self) -> bool {
         self.process.is_in_container()

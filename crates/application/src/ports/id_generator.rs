@@ -1,6 +1,6 @@
 //! Identifiers and secrets as a port, so that tests are exact.
 
-use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId};
+use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId, UserId};
 
 /// Makes identifiers and secrets.
 pub trait IdGenerator: Send + Sync {
@@ -14,6 +14,8 @@ pub trait IdGenerator: Send + Sync {
     fn run_id(&self) -> RunId;
     /// An API key id: 16 hexadecimal digits.
     fn api_key_id(&self) -> ApiKeyId;
+    /// A user id: a time-ordered `UUIDv7`.
+    fn user_id(&self) -> UserId;
     /// 256 bits from the system's random source. MUST be unpredictable outside tests.
     fn secret(&self) -> [u8; 32];
 }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use majordomo_domain::{
-    Message, MessageId, Run, RunEvent, RunId, RunStatus, Session, SessionId, Timestamp, UserId,
+    Message, MessageId, Run, RunEvent, RunId, RunStatus, Session, SessionId, Timestamp,
+    UsageRecord, UserId,
 };
 
 use super::RepositoryError;
@@ -51,6 +52,8 @@ pub struct Answer {
     pub events: Vec<RunEvent>,
     /// The assistant's message, where there is one; its `seq` is assigned by the store.
     pub message: Option<Message>,
+    /// The model calls of the run, for the ledger.
+    pub calls: Vec<UsageRecord>,
 }
 
 /// The append-only journal of runs. What it acknowledges is durable as asked. Events carry their own `seq`, from 1
@@ -70,8 +73,9 @@ pub trait RunJournal: Send + Sync {
         events: Vec<RunEvent>,
         durability: Durability,
     ) -> Result<(), RepositoryError>;
-    /// Ends a run in one transaction, `Flushed`: last events, status, the answer at the session's next position.
-    /// When the session has been deleted meanwhile nothing is stored and it is no error. Ending a run that has ended MUST change nothing.
+    /// Ends a run in one transaction, `Flushed`: last events, status, the answer at the session's next
+    /// position, the calls in the ledger.
+    /// When the session has been deleted meanwhile only the calls are stored and it is no error. Ending a run that has ended MUST change nothing.
     async fn finish(&self, answer: Answer) -> Result<(), RepositoryError>;
     /// The owner's run, or `None`.
     async fn find(&self, owner: &UserId, run: &RunId) -> Result<Option<Run>, RepositoryError>;

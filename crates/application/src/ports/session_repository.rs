@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use majordomo_domain::{
-    Message, MessageId, Role, Session, SessionId, SessionTitle, Timestamp, UserId,
+    AuditRecord, Message, MessageId, Role, Session, SessionId, SessionTitle, Timestamp, UserId,
 };
 
 use super::RepositoryError;
@@ -91,11 +91,22 @@ pub trait SessionRepository: Send + Sync {
         id: &SessionId,
         model: Option<&str>,
     ) -> Result<bool, RepositoryError>;
-    /// Deletes the session with its messages, runs and journals, in one transaction; `false` when there is none.
-    /// MUST leave nothing of it in the search index.
-    async fn delete(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError>;
-    /// Deletes the session's messages, runs and journals and keeps the session; `false` when there is none.
-    async fn clear(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError>;
+    /// Deletes the session with its messages, runs and journals, and appends `record` to the audit log, in one
+    /// transaction; `false`, and nothing appended, when there is none. MUST leave nothing of it in the search index.
+    async fn delete(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError>;
+    /// Deletes the session's messages, runs and journals, keeps the session and appends `record` to the audit log, in
+    /// one transaction; `false`, and nothing appended, when there is none.
+    async fn clear(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError>;
     /// A window of the session's messages, oldest first; empty when there is no such session.
     async fn messages(
         &self,

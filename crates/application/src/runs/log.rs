@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use majordomo_domain::{Outcome, Run, RunEvent, RunEventKind, RunStatus, Timestamp, Usage};
 use tokio::sync::watch;
 
+use crate::events::{EventBus, SystemEventKind};
+
 /// Events held at most; a watcher further behind reads the journal.
 const HELD_EVENTS: usize = 4096;
 /// Bytes of text held at most, beyond the newest event.
@@ -14,7 +16,8 @@ const HELD_BYTES: usize = 1024 * 1024;
 
 /// A live run's newest events. Watchers hold a position in it, not a queue: a slow watcher costs no memory.
 pub struct RunLog {
-    run: Run,
+    run: Arc<Run>,
+    events: Arc<EventBus>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
     watchers: AtomicUsize,
@@ -30,9 +33,21 @@ struct State {
 }
 
 impl State {
-    fn push(&mut self, event: RunEvent) {
+    /// Whether the event is of another kind than the one before.
+    fn turns_to(&self, event: &RunEvent) -> bool {
+        let kind = |event: &RunEvent| std::mem::discriminant(&event.kind);
+        match event.kind {
+            RunEventKind::Text(_) | RunEventKind::Reasoning(_) => self
+                .events
+                .back()
+                .is_none_or(|last| kind(last) != kind(event)),
+            _ => true,
+        }
+    }
+
+    fn push(&mut self, event: Arc<RunEvent>) {
         self.bytes += weight(&event);
-        self.events.push_back(Arc::new(event));
+        self.events.push_back(event);
         while self.events.len() > HELD_EVENTS || (self.bytes > HELD_BYTES && self.events.len() > 1)
         {
             let Some(oldest) = self.events.pop_front() else {
@@ -49,7 +64,7 @@ impl State {
 }
 
 /// Bytes of text in an event.
-fn weight(event: &RunEvent) -> usize {
+pub(crate) fn weight(event: &RunEvent) -> usize {
     match &event.kind {
         RunEventKind::Text(text) | RunEventKind::Reasoning(text) => text.len(),
         RunEventKind::ToolCalled(call) => call.arguments.len(),
@@ -59,8 +74,8 @@ fn weight(event: &RunEvent) -> usize {
 }
 
 impl RunLog {
-    /// The log of a run whose journal holds `base` events so far.
-    pub fn new(run: Run, base: u64) -> Arc<Self> {
+    /// The log of a run whose journal holds `base` events so far. The owner's clients are told through `events`.
+    pub fn new(run: Run, base: u64, events: Arc<EventBus>) -> Arc<Self> {
         let state = State {
             base,
             events: VecDeque::new(),
@@ -68,7 +83,8 @@ impl RunLog {
             closed: false,
         };
         Arc::new(Self {
-            run,
+            run: Arc::new(run),
+            events,
             state: Mutex::new(state),
             changed: watch::Sender::new(()),
             watchers: AtomicUsize::new(0),
@@ -80,6 +96,11 @@ impl RunLog {
         &self.run
     }
 
+    /// The newest event.
+    pub(crate) fn latest(&self) -> Option<Arc<RunEvent>> {
+        self.state().events.back().cloned()
+    }
+
     /// Whether anyone waits for every event as it comes.
     pub fn is_watched(&self) -> bool {
         self.watchers.load(Ordering::Relaxed) > 0
@@ -87,12 +108,22 @@ impl RunLog {
 
     /// Shows events to the watchers. They are in the journal already, so old ones need not be held.
     pub(crate) fn publish(&self, events: impl IntoIterator<Item = RunEvent>) {
+        let listened = self.events.is_used();
+        let mut told = Vec::new();
         let mut state = self.state();
-        for event in events {
+        for event in events.into_iter().map(Arc::new) {
+            if listened && state.turns_to(&event) {
+                told.push(Arc::clone(&event));
+            }
             state.push(event);
         }
         drop(state);
         self.changed.send_replace(());
+        for event in told {
+            let run = Arc::clone(&self.run);
+            let kind = SystemEventKind::Run { run, event };
+            self.events.publish(&self.run.owner, kind);
+        }
     }
 
     /// Tells the watchers of an end that is not in the journal: it could not be stored, or the work on it broke down.

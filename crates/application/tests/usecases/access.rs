@@ -7,13 +7,19 @@ use std::time::Duration;
 use majordomo_application::Caller;
 use majordomo_application::access::{
     AccessConfig, AccessError, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret,
-    CreateApiKey, Presented,
+    CreateApiKey, IssuedToken, Presented,
 };
 use majordomo_application::ports::{ApiKeyRepository, Clock as _, PasswordHasher};
-use majordomo_domain::{CredentialKind, Scope, UserId};
+use majordomo_domain::{CredentialKind, RequestSource, Scope, UserId};
 use majordomo_testkit::{
-    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher,
-    SequentialIds, Stores,
+    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, SequentialIds, Stores,
+};
+
+/// Where requests come from that do not care.
+const HERE: RequestSource = RequestSource {
+    address: None,
+    request: None,
 };
 
 struct World {
@@ -21,6 +27,16 @@ struct World {
     clock: Arc<FixedClock>,
     hasher: Arc<CountingHasher>,
     master: String,
+}
+
+impl World {
+    async fn open_session(&self) -> IssuedToken {
+        let source = HERE;
+        self.access
+            .open_session(&self.master, source)
+            .await
+            .unwrap()
+    }
 }
 
 async fn world() -> World {
@@ -33,6 +49,9 @@ async fn world_on(keys: Arc<dyn ApiKeyRepository>) -> World {
     let hash = hasher.hash("sk-hashed".to_owned()).await.unwrap();
     let ports = AccessPorts {
         keys,
+        users: Arc::new(InMemoryStore::new()),
+        audit: Arc::new(InMemoryStore::new()),
+        signing_key: Arc::new(InMemorySigningKeyStore::default()),
         master_token: Arc::new(InMemoryMasterTokenStore::default()),
         hasher: hasher.clone(),
         clock: clock.clone(),
@@ -51,6 +70,7 @@ async fn world_on(keys: Arc<dyn ApiKeyRepository>) -> World {
     ];
     let config = AccessConfig {
         session_token_ttl: Duration::from_hours(1),
+        login_token_ttl: Duration::from_hours(2),
         configured_keys,
     };
     let access = AccessService::open(ports, config).await.unwrap();
@@ -84,7 +104,7 @@ impl PasswordHasher for CountingHasher {
 impl World {
     async fn show(&self, token: &str) -> Result<Caller, AccessError> {
         self.access
-            .authenticate(Presented::Token(token.to_owned()))
+            .authenticate(Presented::Token(token.to_owned()), HERE)
             .await
     }
 
@@ -93,6 +113,7 @@ impl World {
             name: "script".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             expires_at: None,
+            ..CreateApiKey::default()
         };
         let operator = Caller::operator(CredentialKind::MasterToken);
         let issued = self.access.create_key(&operator, request).await.unwrap();
@@ -107,7 +128,7 @@ async fn every_credential_resolves_to_its_caller() {
         world.show(&world.master).await.unwrap().credential,
         CredentialKind::MasterToken
     );
-    let session = world.access.open_session(&world.master).unwrap().secret;
+    let session = world.open_session().await.secret;
     assert_eq!(
         world.show(&session).await.unwrap().credential,
         CredentialKind::SessionToken
@@ -123,7 +144,7 @@ async fn every_credential_resolves_to_its_caller() {
         assert!(caller.require(Scope::Chat).is_ok() && caller.require(Scope::Admin).is_err());
     }
     assert!(matches!(
-        world.access.authenticate(Presented::Nothing).await,
+        world.access.authenticate(Presented::Nothing, HERE).await,
         Err(AccessError::Missing)
     ));
     for wrong in ["", "x", "pp_x", "1:2", "99999999999:00"] {
@@ -139,12 +160,12 @@ async fn what_was_seen_a_moment_ago_needs_no_waiting() {
     let world = world().await;
     let (secret, _) = world.key(&["chat"]).await;
     let presented = Presented::Token(secret.clone());
-    assert!(world.access.authenticate_now(&presented).is_none());
+    assert!(world.access.authenticate_now(&presented, HERE).is_none());
     world.show(&secret).await.unwrap();
-    assert!(world.access.authenticate_now(&presented).is_some());
+    assert!(world.access.authenticate_now(&presented, HERE).is_some());
     world.clock.advance(Duration::from_secs(6));
     assert!(
-        world.access.authenticate_now(&presented).is_none(),
+        world.access.authenticate_now(&presented, HERE).is_none(),
         "looked up again after a few seconds"
     );
 }
@@ -152,10 +173,10 @@ async fn what_was_seen_a_moment_ago_needs_no_waiting() {
 #[tokio::test]
 async fn session_tokens_expire_and_die_with_the_master_token() {
     let world = world().await;
-    let session = world.access.open_session(&world.master).unwrap().secret;
+    let session = world.open_session().await.secret;
     world.clock.advance(Duration::from_hours(1));
     assert!(world.show(&session).await.is_err());
-    let session = world.access.open_session(&world.master).unwrap().secret;
+    let session = world.open_session().await.secret;
     let fresh = world
         .access
         .rotate_master_token(&Caller::operator(CredentialKind::MasterToken))
@@ -169,7 +190,7 @@ async fn session_tokens_expire_and_die_with_the_master_token() {
 async fn a_login_never_has_more_scopes_than_the_credential_it_came_from() {
     let world = world().await;
     let (secret, _) = world.key(&["chat"]).await;
-    let cookie = world.access.login(&secret).await.unwrap().secret;
+    let cookie = world.access.login(&secret, HERE).await.unwrap().secret;
     assert!(
         world
             .show(&cookie)
@@ -178,7 +199,12 @@ async fn a_login_never_has_more_scopes_than_the_credential_it_came_from() {
             .require(Scope::Admin)
             .is_err()
     );
-    let cookie = world.access.login(&world.master).await.unwrap().secret;
+    let cookie = world
+        .access
+        .login(&world.master, HERE)
+        .await
+        .unwrap()
+        .secret;
     assert!(
         world
             .show(&cookie)
@@ -188,11 +214,11 @@ async fn a_login_never_has_more_scopes_than_the_credential_it_came_from() {
             .is_ok()
     );
     assert!(
-        world.access.login(&cookie).await.is_err(),
+        world.access.login(&cookie, HERE).await.is_err(),
         "a session token logs nobody in"
     );
     assert!(
-        world.access.open_session(&secret).is_err(),
+        world.access.open_session(&secret, HERE).await.is_err(),
         "only the master token opens sessions"
     );
 }
@@ -203,7 +229,11 @@ async fn revoked_rotated_and_expired_keys_open_nothing() {
     let operator = Caller::operator(CredentialKind::MasterToken);
     let (first, id) = world.key(&["chat"]).await;
     world.show(&first).await.unwrap();
-    let successor = world.access.rotate_key(&operator, &id).await.unwrap();
+    let successor = world
+        .access
+        .rotate_key(&operator, &id, Duration::ZERO)
+        .await
+        .unwrap();
     assert!(world.show(&first).await.is_err() && world.show(&successor.secret).await.is_ok());
     world
         .access
@@ -222,6 +252,7 @@ async fn revoked_rotated_and_expired_keys_open_nothing() {
             majordomo_application::ports::Clock::now(world.clock.as_ref())
                 .plus(Duration::from_secs(10)),
         ),
+        ..CreateApiKey::default()
     };
     let short = world
         .access
@@ -244,6 +275,7 @@ async fn keys_are_made_by_administrators_with_known_scopes_and_names() {
         name: name.to_owned(),
         scopes: vec![scope.to_owned()],
         expires_at: None,
+        ..CreateApiKey::default()
     };
     assert!(matches!(
         world
@@ -308,7 +340,9 @@ async fn a_key_that_is_used_all_the_time_is_looked_up_again_all_the_same() {
     world.show(&secret).await.unwrap();
     // Another replica on the same storage revokes it.
     let owner = UserId::operator();
-    assert!(store.revoke(&owner, &id, world.clock.now()).await.unwrap());
+    let record = majordomo_testkit::builders::record("api_key.revoke");
+    let revoked = store.revoke(&owner, &id, world.clock.now(), &record).await;
+    assert!(revoked.unwrap());
     for _ in 0..3 {
         world.clock.advance(Duration::from_secs(2));
         let _ = world.show(&secret).await;

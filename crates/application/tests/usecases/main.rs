@@ -5,9 +5,14 @@
 mod access;
 mod bounds;
 mod commands;
+mod events;
 mod faults;
 mod models;
+mod operations;
+mod people;
 mod recovery;
 mod sessions;
+mod settings;
 mod support;
 mod turns;
+mod usage;

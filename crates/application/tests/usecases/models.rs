@@ -8,6 +8,8 @@ use majordomo_application::ports::{ModelError, ModelErrorKind, ModelRequest};
 use majordomo_domain::ModelRef;
 use majordomo_testkit::{FixedClock, Script, ScriptedModel};
 
+use crate::support::alice;
+
 struct World {
     registry: ModelRegistry,
     first: Arc<ScriptedModel>,
@@ -52,7 +54,7 @@ impl World {
         let request = |model: &ModelRef| ModelRequest::new(&model.model, Vec::new());
         let opened = self
             .registry
-            .open(self.registry.default_model(), request)
+            .open(&alice(), &self.registry.default_model(), request)
             .await?;
         Ok(opened.model.to_string())
     }

@@ -11,9 +11,10 @@ use majordomo_application::models::{InferenceMetrics, ModelRegistry, Provider, R
 use majordomo_application::ports::{RunJournal, SessionRepository, Tool};
 use majordomo_application::runs::RunStream;
 use majordomo_application::tools::{Calculator, CurrentTime, SearchSessions, ToolRegistry};
+use majordomo_application::usage::Accounting;
 use majordomo_domain::{
     Channel, CredentialKind, ModelRef, RunEvent, RunEventKind, RunOptions, Scopes, SessionId,
-    UserId,
+    UserId, UserRole,
 };
 use majordomo_testkit::{FixedClock, InMemoryStore, Script, ScriptedModel, SequentialIds};
 
@@ -22,6 +23,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<InMemoryStore>,
     pub(crate) journal: Arc<dyn RunJournal>,
     pub(crate) model: Arc<ScriptedModel>,
+    pub(crate) models: Arc<ModelRegistry>,
     pub(crate) chat: Arc<ChatService>,
     pub(crate) sessions: SessionService,
 }
@@ -34,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) fallback: Vec<(ModelRef, Arc<ScriptedModel>)>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) config: AgentConfig,
+    pub(crate) accounting: Option<Accounting>,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
             fallback: Vec::new(),
             tools: Vec::new(),
             config: config(),
+            accounting: None,
         }
     }
 }
@@ -112,15 +116,13 @@ impl World {
             ids: ids.clone(),
         };
         let tools = Arc::new(ToolRegistry::new(tools, Duration::from_secs(5)));
-        let chat = ChatService::new(
-            ports,
-            registry,
-            tools,
-            Arc::new(InferenceMetrics::default()),
-            options.config,
-        );
+        let accounting = options
+            .accounting
+            .unwrap_or_else(|| Arc::new(InferenceMetrics::default()).into());
+        let chat = ChatService::new(ports, registry.clone(), tools, accounting, options.config);
         let sessions = SessionService::new(
             store.clone() as Arc<dyn SessionRepository>,
+            store.clone(),
             ids,
             chat.clone(),
         );
@@ -128,6 +130,7 @@ impl World {
             store,
             journal,
             model,
+            models: registry,
             chat,
             sessions,
         }
@@ -139,11 +142,12 @@ pub(crate) fn alice() -> Caller {
 }
 
 pub(crate) fn caller(name: &str) -> Caller {
-    Caller {
-        user: UserId::parse(name).unwrap(),
-        scopes: Scopes::full(),
-        credential: CredentialKind::MasterToken,
-    }
+    Caller::new(
+        UserId::parse(name).unwrap(),
+        UserRole::Owner,
+        Scopes::full(),
+        CredentialKind::MasterToken,
+    )
 }
 
 pub(crate) fn session(id: &str) -> SessionId {

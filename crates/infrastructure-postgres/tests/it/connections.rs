@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use majordomo_application::ports::RepositoryError;
 use majordomo_infrastructure_postgres::{PostgresConfig, PostgresStore, StoreError};
-use majordomo_testkit::builders::{answer, session_id, turn, user};
+use majordomo_testkit::builders::{answer, erasure, session_id, turn, user};
 use majordomo_testkit::postgres::PostgresCluster;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,8 +52,8 @@ async fn deleting_while_answers_end_is_no_error() {
             journal.accept(turn.clone()).await.unwrap();
             ends.push(journal.finish(answer(&turn, "reply")));
         }
-        let (owner, id) = (user("alice"), session_id(&name));
-        let (ends, deleted) = tokio::join!(join_all(ends), sessions.delete(&owner, &id));
+        let (owner, id, record) = (user("alice"), session_id(&name), erasure());
+        let (ends, deleted) = tokio::join!(join_all(ends), sessions.delete(&owner, &id, &record));
         for end in ends {
             end.unwrap();
         }

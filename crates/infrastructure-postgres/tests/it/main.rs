@@ -8,3 +8,4 @@
 
 mod connections;
 mod contract;
+mod copying;

@@ -7,11 +7,19 @@ use crate::test_store;
 majordomo_testkit::contract_tests!(async {
     let test = test_store();
     let store = &test.store;
-    Stores::new(
-        store.sessions(),
-        store.journal(),
-        store.api_keys(),
-        store.health(),
-    )
+    Stores {
+        sessions: store.sessions(),
+        journal: store.journal(),
+        api_keys: store.api_keys(),
+        oauth: store.oauth(),
+        users: store.users(),
+        settings: store.settings(),
+        usage: store.usage(),
+        budgets: store.budgets(),
+        health: store.health(),
+        audit: store.audit(),
+        self_audit: store.self_audit(),
+        guard: None,
+    }
     .keeping(test)
 });

@@ -6,6 +6,7 @@
 )]
 
 mod contract;
+mod copying;
 mod group_commit;
 mod opening;
 

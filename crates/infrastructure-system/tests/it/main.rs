@@ -4,11 +4,16 @@
     reason = "a failed step fails the test, also in a helper"
 )]
 
+mod archive;
 mod argon2_password_hasher;
 mod data_dir;
+mod file_audit_vault;
+mod file_error_log;
 mod file_master_token_store;
+mod machine;
 mod process;
 mod random_ids;
+mod secret_box;
 mod system_clock;
 
 use std::error::Error;

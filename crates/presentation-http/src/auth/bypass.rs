@@ -23,6 +23,9 @@ pub struct LocalBypassConfig<'a> {
 /// Lets requests from this machine in without a credential, where nothing but this machine can reach the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalBypass {
+    /// Whether only this machine can reach the server.
+    local: bool,
+    /// Whether the switch is on, too.
     open: bool,
 }
 
@@ -44,21 +47,25 @@ pub enum BypassRefusal {
 impl LocalBypass {
     /// Open only when switched on, with listeners on loopback addresses only, no public address and no trusted proxy.
     pub fn new(config: LocalBypassConfig<'_>) -> Self {
+        let local = !config.listeners.is_empty()
+            && config
+                .listeners
+                .iter()
+                .all(|listener| listener.ip().to_canonical().is_loopback())
+            && !config.has_public_url
+            && !config.has_trusted_proxies;
         Self {
-            open: config.enabled
-                && !config.listeners.is_empty()
-                && config
-                    .listeners
-                    .iter()
-                    .all(|listener| listener.ip().to_canonical().is_loopback())
-                && !config.has_public_url
-                && !config.has_trusted_proxies,
+            local,
+            open: config.enabled && local,
         }
     }
 
     /// Never lets anyone in.
     pub const fn closed() -> Self {
-        Self { open: false }
+        Self {
+            local: false,
+            open: false,
+        }
     }
 
     /// Whether a request that shows no credential is the operator's own.
@@ -69,6 +76,20 @@ impl LocalBypass {
         target: &Uri,
     ) -> Result<(), BypassRefusal> {
         if !self.open {
+            return Err(BypassRefusal::Closed);
+        }
+        self.check_local(peer, headers, target)
+    }
+
+    /// Whether a request comes from this machine, by the rules of the bypass, whether or not it is switched on: who may
+    /// register the owner before there is one.
+    pub fn check_local(
+        self,
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+        target: &Uri,
+    ) -> Result<(), BypassRefusal> {
+        if !self.local {
             return Err(BypassRefusal::Closed);
         }
         if !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
@@ -126,12 +147,19 @@ const FORWARDING_PREFIXES: [&str; 11] = [
     "tailscale-",
 ];
 
+/// Whether only proxies, tunnels and content delivery networks set this header.
+pub fn is_forwarding_header(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    FORWARDING.contains(&name)
+        || FORWARDING_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
 /// The first header that says a proxy has passed the request on.
 pub fn forwarding_header(headers: &HeaderMap) -> Option<&str> {
-    headers.keys().map(HeaderName::as_str).find(|name| {
-        FORWARDING.contains(name)
-            || FORWARDING_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-    })
+    headers
+        .keys()
+        .find(|name| is_forwarding_header(name))
+        .map(HeaderName::as_str)
 }

@@ -171,6 +171,7 @@ impl Writer<'_> {
         marks.sort_unstable();
         let (parameters, body) = self.request(path, &marks);
         let has_input = !parameters.is_empty() || body.is_some();
+        let names_object = names_object(path, &parameters, body.is_some());
         let has_body = body.is_some();
         if !parameters.is_empty() {
             operation.insert("parameters".to_owned(), parameters.into());
@@ -181,7 +182,19 @@ impl Writer<'_> {
 
         let protected = array(member(recorded, "security")).next().is_some();
         let mut responses = self.successes(member(recorded, "responses"));
-        self.add_errors(&mut responses, path, protected, has_input, has_body);
+        self.add_errors(&mut responses, |class| match class {
+            ErrorClass::Malformed
+            | ErrorClass::UnsupportedMediaType
+            | ErrorClass::PayloadTooLarge
+            | ErrorClass::Conflict
+            | ErrorClass::Upstream
+            | ErrorClass::Unavailable => has_body,
+            ErrorClass::Mismatched | ErrorClass::Invalid => has_input,
+            ErrorClass::Unauthenticated | ErrorClass::Forbidden => protected,
+            ErrorClass::NotFound => names_object,
+            ErrorClass::RouteNotFound | ErrorClass::MethodNotAllowed => false,
+            ErrorClass::RateLimited | ErrorClass::Internal => true,
+        });
         operation.insert("responses".to_owned(), responses.into());
         operation.insert("security".to_owned(), self.security(protected));
         Value::Object(operation)
@@ -242,26 +255,10 @@ impl Writer<'_> {
     fn add_errors(
         &mut self,
         responses: &mut Map<String, Value>,
-        path: &str,
-        protected: bool,
-        has_input: bool,
-        has_body: bool,
+        possible: impl Fn(ErrorClass) -> bool,
     ) {
         for class in ErrorClass::ALL {
-            let possible = match class {
-                ErrorClass::Malformed
-                | ErrorClass::UnsupportedMediaType
-                | ErrorClass::PayloadTooLarge
-                | ErrorClass::Conflict
-                | ErrorClass::Upstream
-                | ErrorClass::Unavailable => has_body,
-                ErrorClass::Mismatched | ErrorClass::Invalid => has_input,
-                ErrorClass::Unauthenticated | ErrorClass::Forbidden => protected,
-                ErrorClass::NotFound => path.contains('{'),
-                ErrorClass::RouteNotFound | ErrorClass::MethodNotAllowed => false,
-                ErrorClass::RateLimited | ErrorClass::Internal => true,
-            };
-            if possible {
+            if possible(class) {
                 let status = self.info.dialect.status(class);
                 let name = self.error_component(class);
                 responses
@@ -334,4 +331,13 @@ impl Writer<'_> {
             }
         })
     }
+}
+
+/// Whether a request may name something that is not there: in its path, its body, or as a run to go on with.
+fn names_object(path: &str, parameters: &[Value], has_body: bool) -> bool {
+    path.contains('{')
+        || has_body
+        || parameters
+            .iter()
+            .any(|parameter| member(parameter, "name") == "run")
 }

@@ -13,7 +13,7 @@ use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use serde_path_to_error::Segment;
 
 use super::collector::{Fragment, record_parameter};
@@ -33,6 +33,9 @@ pub struct OptionalBody<T>(pub Option<T>);
 /// otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimit(pub usize);
+
+/// 2^53: from here on floating point numbers skip integers.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 type Reading<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -150,12 +153,48 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             return Err(ApiError::of(ErrorClass::Malformed)
                 .with_message(format!("The body is not valid JSON: {error}")));
         }
+        if let Some(body) = with_plain_integers(bytes) {
+            return Ok(body);
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let message = without_position(&error.inner().to_string());
             mismatched(Location::Body, error.path(), &message)
         })
     })
+}
+
+/// The body with `1.0` read as `1`, which JSON Schema counts as an integer, too.
+fn with_plain_integers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let mut value = serde_json::from_slice(bytes).ok()?;
+    make_integers_plain(&mut value).then(|| serde_json::from_value(value).ok())?
+}
+
+/// Whether there was any number to change. The depth is bounded: the reader of JSON refuses more than 128 levels.
+fn make_integers_plain(value: &mut Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let text = number.as_f64().filter(|float| {
+                number.is_f64() && float.fract() == 0.0 && float.abs() < LARGEST_EXACT
+            });
+            let plain = text.and_then(|float| format!("{float:.0}").parse::<i64>().ok());
+            if let Some(plain) = plain {
+                *number = plain.into();
+            }
+            plain.is_some()
+        }
+        Value::Array(items) => make_each_plain(items.iter_mut()),
+        Value::Object(members) => make_each_plain(members.values_mut()),
+        _ => false,
+    }
+}
+
+fn make_each_plain<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
+    let mut changed = false;
+    for value in values {
+        changed |= make_integers_plain(value);
+    }
+    changed
 }
 
 /// A parser's message without ` at line 1 column 2`.

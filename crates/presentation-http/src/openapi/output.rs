@@ -138,10 +138,10 @@ impl OperationModifier for NoContent {
     }
 }
 
-/// Server-sent events, each with `T` as its payload.
-pub struct Sse<T>(HttpResponse, PhantomData<fn() -> T>);
+/// Server-sent events, each with `T` as its payload; `DONE` where the last one is OpenAI's `[DONE]` instead.
+pub struct Sse<T, const DONE: bool = false>(HttpResponse, PhantomData<fn() -> T>);
 
-impl<T> Sse<T> {
+impl<T, const DONE: bool> Sse<T, DONE> {
     /// Streams `frames`; dropping the connection drops them.
     pub fn new(frames: impl Stream<Item = Frame> + 'static) -> Self {
         Self(sse::respond(frames), PhantomData)
@@ -153,7 +153,7 @@ impl<T> Sse<T> {
     }
 }
 
-impl<T> Responder for Sse<T> {
+impl<T, const DONE: bool> Responder for Sse<T, DONE> {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
@@ -161,17 +161,34 @@ impl<T> Responder for Sse<T> {
     }
 }
 
-impl<T: JsonSchema> Apiv2Schema for Sse<T> {}
+impl<T: JsonSchema, const DONE: bool> Apiv2Schema for Sse<T, DONE> {}
 
-impl<T: JsonSchema> OperationModifier for Sse<T> {
+/// One event, field by field: how readers of OpenAPI 3.1 take the schema of `text/event-stream`.
+fn event_schema(payload: &Value, done: bool) -> Value {
+    let json = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": payload });
+    let data = if done {
+        json!({ "anyOf": [{ "const": "[DONE]" }, json] })
+    } else {
+        json
+    };
+    json!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string", "description": "What to resume with." },
+            "event": { "type": "string", "description": "The event's name." },
+            "data": data
+        },
+        "required": ["data"]
+    })
+}
+
+impl<T: JsonSchema, const DONE: bool> OperationModifier for Sse<T, DONE> {
     fn update_response(operation: &mut DefaultOperationRaw) {
         record_response(operation, 200, |generator| {
+            let payload = generator.subschema_for::<T>().to_value();
             json!({
                 "description": "A stream of server-sent events.",
-                "content": { "text/event-stream": {
-                    "schema": { "type": "string", "contentMediaType": "text/event-stream" },
-                    "x-event-schema": generator.subschema_for::<T>()
-                } }
+                "content": { "text/event-stream": { "schema": event_schema(&payload, DONE) } }
             })
         });
     }

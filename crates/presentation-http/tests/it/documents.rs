@@ -60,7 +60,7 @@ fn an_operation_says_what_it_takes_and_gives() {
         .map(String::as_str)
         .collect();
     let expected = [
-        "201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "502", "503",
+        "201", "400", "401", "403", "404", "409", "413", "415", "422", "429", "500", "502", "503",
     ];
     assert_eq!(statuses, expected.into());
     assert_eq!(create["security"].as_array().unwrap().len(), 4);
@@ -213,7 +213,7 @@ fn streams_media_sockets_and_named_paths_are_described() {
     assert_eq!(everything["description"], "More about it.");
     let content = &everything["responses"]["200"]["content"];
     assert_eq!(
-        content["text/event-stream"]["x-event-schema"]["$ref"],
+        content["text/event-stream"]["schema"]["properties"]["data"]["contentSchema"]["$ref"],
         "#/components/schemas/Event"
     );
     assert!(

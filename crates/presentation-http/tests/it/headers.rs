@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use majordomo_presentation_http::base_path::BasePath;
 use majordomo_presentation_http::origin::AllowedOrigins;
 
 use crate::support::{Setup, get, site};
@@ -124,7 +125,11 @@ async fn only_allowed_pages_read_answers() {
 
 #[actix_web::test]
 async fn documentation_pages_run_their_own_script_and_nothing_else() {
-    let response = majordomo_presentation_http::docs_pages::page("A <b> \"API\"", "/openapi.json");
+    let response = majordomo_presentation_http::docs_pages::page(
+        "A <b> \"API\"",
+        "/openapi.json",
+        &BasePath::new("/under"),
+    );
     let policy = response
         .headers()
         .get("content-security-policy")
@@ -154,5 +159,30 @@ async fn documentation_pages_run_their_own_script_and_nothing_else() {
     assert!(!html.contains("{{"));
     for foreign in ["http://", "https://", " style=", "onclick=", "innerHTML"] {
         assert!(!html.contains(foreign), "{foreign}");
+    }
+}
+
+#[actix_web::test]
+async fn a_server_under_a_path_answers_whether_or_not_the_proxy_takes_it_off() {
+    let site = site(Setup {
+        base: BasePath::new("/tools/majordomo"),
+        ..Setup::default()
+    })
+    .await;
+    for uri in [
+        "/health",
+        "/tools/majordomo/health",
+        "/tools/majordomo/health?a=b",
+    ] {
+        let answer = site.ask(get(uri)).await;
+        assert_eq!(answer.status, 200, "{uri}");
+    }
+    for uri in [
+        "/tools/health",
+        "/tools/majordomos/health",
+        "/tools/majordomo",
+    ] {
+        let answer = site.ask(get(uri)).await;
+        assert_eq!(answer.status, 404, "{uri}");
     }
 }

@@ -13,6 +13,7 @@ mod core;
 mod credentials;
 mod documents;
 mod failures;
+mod head;
 mod headers;
 mod origins;
 mod positions;

@@ -16,13 +16,14 @@ fn allows(origins: &[&str], host: &str, origin: Option<&str>) -> bool {
             HeaderValue::from_str(origin).unwrap(),
         );
     }
-    let origins = AllowedOrigins::new(origins.iter().map(|&origin| origin.to_owned()).collect());
+    let origins = AllowedOrigins::new(origins.iter().map(|&origin| origin.to_owned()).collect())
+        .with_own(Some("https://public.example".to_owned()));
     origins.allows_socket(&headers, &Uri::from_static("/ws"))
 }
 
 #[test]
 fn sockets_open_for_programs_the_own_pages_and_allowed_ones() {
-    let cases: [(&[&str], &str, Option<&str>, bool); 11] = [
+    let cases: [(&[&str], &str, Option<&str>, bool); 13] = [
         (&[], "chat.example", None, true),
         (&[], "chat.example", Some("https://chat.example"), true),
         (
@@ -49,6 +50,9 @@ fn sockets_open_for_programs_the_own_pages_and_allowed_ones() {
         (&[], "chat.example", Some("http://localhost:1420"), false),
         (&[], "chat.example", Some("tauri://localhost"), true),
         (&[], "localhost:8888", Some("https://evil.example"), false),
+        // A proxy that does not pass the client's `Host` on.
+        (&[], "127.0.0.1:8888", Some("https://public.example"), true),
+        (&[], "127.0.0.1:8888", Some("http://public.example"), false),
     ];
     for (origins, host, origin, expected) in cases {
         assert_eq!(

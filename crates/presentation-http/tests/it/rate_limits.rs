@@ -149,11 +149,15 @@ fn an_api_key_has_a_bucket_wherever_it_is_used_from() {
     });
     let key = ApiKeyId::parse("one").unwrap();
     let other = ApiKeyId::parse("two").unwrap();
-    assert!(limits.check_api_key(LimitClass::Api, &key).is_ok());
-    assert!(limits.check_api_key(LimitClass::Api, &key).is_ok());
-    assert!(limits.check_api_key(LimitClass::Api, &key).is_err());
-    assert!(limits.check_api_key(LimitClass::Api, &other).is_ok());
-    assert!(limits.check_api_key(LimitClass::PerMinute, &key).is_ok());
+    assert!(limits.check_api_key(LimitClass::Api, &key, None).is_ok());
+    assert!(limits.check_api_key(LimitClass::Api, &key, None).is_ok());
+    assert!(limits.check_api_key(LimitClass::Api, &key, None).is_err());
+    assert!(limits.check_api_key(LimitClass::Api, &other, None).is_ok());
+    assert!(
+        limits
+            .check_api_key(LimitClass::PerMinute, &key, None)
+            .is_ok()
+    );
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn the_place_to_go_on_from_is_read() {
         if let Some(header) = header {
             request = request.insert_header(("last-event-id", header));
         }
-        let place = ResumeFrom::of(&request.to_http_request()).0;
+        let place = ResumeFrom::of(&request.to_http_request()).ok()?.0;
         place.map(|place| (place.run.into_string(), place.after))
     };
     let at = |run: &str, after| Some((run.to_owned(), after));

@@ -13,6 +13,7 @@ use majordomo_application::{Caller, ErrorKind, ServiceError};
 use majordomo_domain::{CredentialKind, Scope};
 use majordomo_presentation_http::address::TrustedProxies;
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
+use majordomo_presentation_http::base_path::BasePath;
 use majordomo_presentation_http::kernel::DEFAULT_BODY_LIMIT;
 use majordomo_presentation_http::openapi::{
     Body, BodyLimit, NoContent, OptionalBody, Params, PathParams, Reply,
@@ -24,7 +25,8 @@ use majordomo_presentation_http::{
     KernelParts, LimitClass, Mounts, RequestContext,
 };
 use majordomo_testkit::{
-    FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher, SequentialIds,
+    FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, SequentialIds,
 };
 use paperclip::actix::web::ServiceConfig;
 use paperclip::actix::{OpenApiExt as _, api_v2_operation};
@@ -253,6 +255,7 @@ pub(crate) struct Setup {
     pub proxies: TrustedProxies,
     pub origins: AllowedOrigins,
     pub public_https: bool,
+    pub base: BasePath,
 }
 
 impl Default for Setup {
@@ -266,6 +269,7 @@ impl Default for Setup {
             proxies: TrustedProxies::default(),
             origins: AllowedOrigins::default(),
             public_https: false,
+            base: BasePath::default(),
         }
     }
 }
@@ -282,6 +286,9 @@ pub(crate) async fn site(setup: Setup) -> Site {
     let access = AccessService::open(
         AccessPorts {
             keys: Arc::new(InMemoryStore::new()),
+            users: Arc::new(InMemoryStore::new()),
+            audit: Arc::new(InMemoryStore::new()),
+            signing_key: Arc::new(InMemorySigningKeyStore::default()),
             master_token: Arc::new(InMemoryMasterTokenStore::default()),
             hasher: Arc::new(PlainPasswordHasher),
             clock: clock.clone(),
@@ -289,6 +296,7 @@ pub(crate) async fn site(setup: Setup) -> Site {
         },
         AccessConfig {
             session_token_ttl: Duration::from_hours(1),
+            login_token_ttl: Duration::from_hours(2),
             configured_keys: Vec::new(),
         },
     )
@@ -299,7 +307,8 @@ pub(crate) async fn site(setup: Setup) -> Site {
         .at("/v1", &Verbose, LimitClass::PerMinute)
         .at("/v1/small", &Terse, LimitClass::Login)
         .at("/terse/", &Terse, LimitClass::Api)
-        .at("/health", &Verbose, LimitClass::Unlimited);
+        .at("/health", &Verbose, LimitClass::Unlimited)
+        .under(setup.base);
     let kernel = Kernel::new(KernelParts {
         core: Core::new(tokio::runtime::Handle::current()),
         access: Arc::new(access),
@@ -334,6 +343,7 @@ impl Site {
             name: "test".to_owned(),
             scopes: vec![Scope::Chat.to_string()],
             expires_at: None,
+            ..CreateApiKey::default()
         };
         let issued = self.kernel.access().create_key(&operator(), key).await;
         issued.unwrap().secret

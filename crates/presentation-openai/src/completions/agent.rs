@@ -16,10 +16,10 @@ use majordomo_presentation_http::{
 
 use super::input::{SESSION_HEADER, SessionHeader};
 use super::request::ChatCompletionRequest;
-use super::response::{ChatCompletion, ChatCompletionChunk, Choice, Gathered, finish_reason};
+use super::response::{ChatCompletion, Choice, Gathered, finish_reason};
 use super::run_chunks::{agent_name, completion_id, failure, render, render_after};
 use super::transcript::instructions;
-use super::{Answer, Asked};
+use super::{Answer, Asked, Chunks};
 use crate::error::{invalid_parameter, refine};
 
 /// Gives the agent the last message of the request and waits for its answer, or streams it.
@@ -30,7 +30,8 @@ pub(super) async fn answer(
     request: ChatCompletionRequest,
 ) -> Result<Answer, ApiError> {
     let (stream, include_usage) = (request.wants_stream(), request.include_usage());
-    let message = to_send(asked.services.chat.system_prompt(), model, header, request)?;
+    let own_prompt = asked.services.chat.system_prompt(&asked.caller.0.user);
+    let message = to_send(&own_prompt, model, header, request)?;
     let chat = Arc::clone(&asked.services.chat);
     let caller = asked.caller.0.clone();
     let core = asked.kernel.core();
@@ -77,7 +78,7 @@ pub(super) async fn resume(
     Authenticated(caller): Authenticated,
     position: RunPosition,
     include_usage: bool,
-) -> Result<Sse<ChatCompletionChunk<'static>>, ApiError> {
+) -> Result<Chunks, ApiError> {
     let RunPosition { run, after } = position;
     let chat = Arc::clone(&services.chat);
     let from = after.saturating_sub(1);

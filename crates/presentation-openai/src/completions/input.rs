@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use bytes::Bytes;
 use majordomo_domain::SessionId;
 use majordomo_presentation_http::openapi::collector::{Fragment, record_parameter};
-use majordomo_presentation_http::session_id::session_id;
+use majordomo_presentation_http::session_id::{ID_PATTERN, session_id};
 use majordomo_presentation_http::{ApiError, ErrorClass, Location};
 use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
@@ -112,7 +112,7 @@ impl OperationModifier for SessionHeader {
             Fragment::Parameters(vec![json!({
                 "in": "header", "name": "X-Session-Id", "required": false,
                 "description": "The agent's session to speak in; begun if there is none with this id.",
-                "schema": { "type": "string", "maxLength": 128 }
+                "schema": { "type": "string", "pattern": ID_PATTERN }
             })])
         });
     }

@@ -19,8 +19,10 @@ pub(crate) struct ChatCompletionRequest {
         dead_code,
         reason = "documents the field; the head of the request has read it"
     )]
+    #[schemars(regex(pattern = r"\S"))]
     model: String,
     /// The conversation, oldest first.
+    #[schemars(length(min = 1))]
     messages: Vec<RequestMessage>,
     /// Whether the answer comes as events.
     stream: Option<bool>,

@@ -52,6 +52,7 @@ pub(crate) struct AssistantMessage {
     reasoning_content: String,
     /// The tools to call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     tool_calls: Vec<CallItem>,
 }
 
@@ -202,6 +203,7 @@ pub(crate) struct Delta<'a> {
     pub(super) reasoning_content: Option<&'a str>,
     /// Pieces of tool calls.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub(super) tool_calls: Vec<CallDelta<'a>>,
 }
 

@@ -1,10 +1,12 @@
 //! Every failure in OpenAI's form.
 
 use actix_web::test::TestRequest;
+use majordomo_application::Caller;
+use majordomo_domain::{BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind};
 use majordomo_testkit::ScriptedModel;
 use serde_json::{Value, json};
 
-use crate::support::{BOB, MASTER, World, as_caller, completion, raw_completion};
+use crate::support::{BOB, MASTER, Relayed, World, as_caller, completion, raw_completion};
 
 const ROUTES: [(&str, &str); 4] = [
     ("GET", "/v1/models"),
@@ -39,6 +41,50 @@ async fn every_route_wants_a_credential() {
             assert_eq!(error["param"], Value::Null);
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
+    }
+}
+
+#[actix_web::test]
+async fn a_used_up_budget_is_an_insufficient_quota() {
+    let world = World::relaying(vec![Relayed::Whole(
+        r#"{"id":"x","usage":{"prompt_tokens":90,"completion_tokens":10}}"#,
+    )])
+    .await;
+    let operator = Caller::operator(CredentialKind::MasterToken);
+    let usage = &world.services.usage;
+    let (subject, limit) = (
+        BudgetSubject::User(operator.user.clone()),
+        BudgetLimit {
+            tokens: Some(2_000),
+            cost: None,
+        },
+    );
+    let set = usage
+        .budgets()
+        .set_limit(&operator, subject.clone(), BudgetPeriod::Day, limit);
+    set.await.unwrap();
+    let body = json!({ "model": "mock/gpt-x", "messages": [] });
+    assert_eq!(world.complete(&body).await.status, 200);
+    let calls = usage.recent(&operator, 10).await.unwrap();
+    assert_eq!((calls.len(), calls[0].usage.total_tokens()), (1, 100));
+    assert!(!calls[0].estimated);
+
+    let less = BudgetLimit {
+        tokens: Some(100),
+        cost: None,
+    };
+    let set = usage
+        .budgets()
+        .set_limit(&operator, subject, BudgetPeriod::Day, less);
+    set.await.unwrap();
+    let agent = json!({ "model": "majordomo", "messages": [{ "role": "user", "content": "Hi" }] });
+    for body in [body, agent] {
+        let refused = world.complete(&body).await;
+        assert_eq!(refused.status, 429);
+        let error = &refused.json()["error"];
+        assert_eq!(error["type"], "insufficient_quota");
+        assert_eq!(error["code"], "insufficient_quota");
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     }
 }
 

@@ -15,6 +15,7 @@ use futures_util::stream::{self, BoxStream};
 use majordomo_application::Caller;
 use majordomo_application::access::{
     AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
+    UserPorts, UserService,
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{
@@ -36,10 +37,14 @@ use majordomo_presentation_http::{
     Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
 };
 use majordomo_presentation_openai::{DIALECT, configure};
+use majordomo_testkit::audit::{audit_service, self_audit_service};
 use majordomo_testkit::builders::user;
+use majordomo_testkit::oauth::{oauth, oauth_config};
+use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
+use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::{
-    FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher, ScriptedModel,
-    SequentialIds,
+    FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, ScriptedModel, SequentialIds,
 };
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
@@ -186,6 +191,9 @@ impl World {
         let relay = Arc::new(FakeRelay::default());
         let ports = AccessPorts {
             keys: store.clone(),
+            users: store.clone(),
+            audit: store.clone(),
+            signing_key: Arc::new(InMemorySigningKeyStore::default()),
             master_token: Arc::new(InMemoryMasterTokenStore::holding(MASTER)),
             hasher: Arc::new(PlainPasswordHasher),
             clock: clock.clone(),
@@ -193,6 +201,7 @@ impl World {
         };
         let config = AccessConfig {
             session_token_ttl: Duration::from_hours(1),
+            login_token_ttl: Duration::from_hours(2),
             configured_keys: vec![ConfiguredKey {
                 user: user("bob"),
                 secret: ConfiguredSecret::Plain(BOB.to_owned()),
@@ -211,18 +220,59 @@ impl World {
             vec![Arc::new(Calculator::default())],
             Duration::from_secs(5),
         ));
-        let chat = ChatService::new(ports, models.clone(), tools, inference.clone(), agent());
+        let usage = usage_service(store.clone(), inference.clone(), clock.clone()).await;
+        let chat = ChatService::new(
+            ports,
+            models.clone(),
+            tools,
+            usage.accounting().clone(),
+            agent(),
+        );
+        let settings = settings_service(
+            store.clone(),
+            clock.clone(),
+            SimpleSettingsLayers::over(agent()),
+            models.clone(),
+            chat.clone(),
+        )
+        .await;
         let services = Services {
+            audit: audit_service(store.clone(), clock.clone()),
+            self_audit: self_audit_service(&store, clock.clone()),
+            usage: usage.clone(),
+            oauth: oauth(
+                store.clone(),
+                clock.clone(),
+                Arc::new(SequentialIds::new()),
+                oauth_config(),
+            )
+            .0,
+            users: Arc::new(UserService::new(
+                access.clone(),
+                UserPorts {
+                    users: store.clone(),
+                    hasher: Arc::new(PlainPasswordHasher),
+                },
+            )),
             access: access.clone(),
-            sessions: Arc::new(SessionService::new(store.clone(), ids, chat.clone())),
+            sessions: Arc::new(SessionService::new(
+                store.clone(),
+                store.clone(),
+                ids,
+                chat.clone(),
+            )),
             chat,
-            completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
+            completions: Arc::new(CompletionService::new(
+                models.clone(),
+                usage.accounting().clone(),
+            )),
             health: Arc::new(HealthService::new(
                 models.clone(),
                 store.clone(),
                 clock.clone(),
             )),
             models,
+            settings,
             inference,
         };
         let kernel = Kernel::new(KernelParts {
@@ -297,6 +347,7 @@ impl World {
             name: "test".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             expires_at: None,
+            ..CreateApiKey::default()
         };
         let operator = Caller::operator(CredentialKind::MasterToken);
         let issued = self.services.access.create_key(&operator, request).await;

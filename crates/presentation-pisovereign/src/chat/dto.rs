@@ -2,7 +2,7 @@
 
 use majordomo_application::chat::{ChatError, Reply, SendMessage, WhenBusy};
 use majordomo_domain::{Channel, Outcome, RunOptions, RunStatus, SessionId, Usage};
-use majordomo_presentation_http::session_id::session_id;
+use majordomo_presentation_http::session_id::{ID_PATTERN, session_id};
 use majordomo_presentation_http::{ApiError, ErrorClass, FieldIssue, Location};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,10 +20,15 @@ const AGENT: &str = "majordomo";
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ChatRequest {
     /// The message.
-    #[schemars(required, with = "String", length(min = 1, max = 10_000))]
+    #[schemars(
+        required,
+        with = "String",
+        length(min = 1, max = 10_000),
+        regex(pattern = r"\S")
+    )]
     message: Option<String>,
     /// The conversation to go on with; one is begun under this id where there is none. A new one when left out.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(regex(pattern = ID_PATTERN))]
     conversation_id: Option<String>,
     /// Instructions in place of the configured ones, for this message.
     #[schemars(length(max = 8_000))]

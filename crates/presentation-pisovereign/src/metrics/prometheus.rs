@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use majordomo_application::models::InferenceCounts;
+use majordomo_application::ports::ProcessUsage;
 use majordomo_presentation_http::http_metrics::{BUCKETS_MS, HttpMetricsSnapshot};
 
 use super::exposition::{Kind, Page};
@@ -14,6 +15,7 @@ pub(super) fn render(
     uptime: Duration,
     http: &HttpMetricsSnapshot,
     inference: &InferenceCounts,
+    process: ProcessUsage,
 ) -> String {
     let mut page = Page::default();
     page.single(
@@ -24,6 +26,7 @@ pub(super) fn render(
     );
     write_http(&mut page, http);
     write_inference(&mut page, inference);
+    write_process(&mut page, process);
     page.finish()
 }
 
@@ -92,6 +95,27 @@ fn write_http(page: &mut Page, http: &HttpMetricsSnapshot) {
         float(http.total_micros) / 1000.0,
         http.cumulative.last().copied().unwrap_or(0),
     );
+}
+
+/// What the process takes of the machine, under the names all Prometheus clients use; nothing where the system does not
+/// tell.
+fn write_process(page: &mut Page, process: ProcessUsage) {
+    if let Some(used) = process.cpu_time {
+        page.single(
+            Kind::Counter,
+            "process_cpu_seconds_total",
+            "Processor time used, user and system",
+            used.as_secs_f64(),
+        );
+    }
+    if let Some(bytes) = process.resident_bytes {
+        page.single(
+            Kind::Gauge,
+            "process_resident_memory_bytes",
+            "Resident memory",
+            bytes,
+        );
+    }
 }
 
 fn write_inference(page: &mut Page, inference: &InferenceCounts) {

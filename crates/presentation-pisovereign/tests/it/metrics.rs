@@ -48,6 +48,55 @@ async fn counters_move() {
     assert_eq!(body, expected);
 }
 
+/// The labels of a sample, `name="value",...`, whose values must be quoted and escaped as the format asks.
+fn labels(text: &str) -> BTreeMap<&str, String> {
+    let mut labels = BTreeMap::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, tail) = rest.split_once("=\"").expect("a quoted value");
+        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+        assert!(name.starts_with(|c: char| !c.is_ascii_digit()), "{name}");
+        let (mut value, mut characters) = (String::new(), tail.char_indices());
+        let end = loop {
+            match characters.next().expect("the value ends") {
+                (end, '"') => break end,
+                (_, '\\') => match characters.next().expect("an escape").1 {
+                    'n' => value.push('\n'),
+                    escaped @ ('\\' | '"') => value.push(escaped),
+                    other => panic!("\\{other} is no escape"),
+                },
+                (_, other) => value.push(other),
+            }
+        };
+        assert!(labels.insert(name, value).is_none(), "{name} comes twice");
+        rest = &tail[end + 1..];
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    labels
+}
+
+/// Fails unless a histogram's buckets grow with their bounds up to the count of all.
+fn check_histogram(family: &str, samples: &BTreeMap<&str, f64>) {
+    let prefix = format!("{family}_bucket{{");
+    let mut buckets: Vec<(f64, f64)> = samples
+        .iter()
+        .filter_map(|(sample, count)| {
+            let text = sample.strip_prefix(&prefix)?.strip_suffix('}')?;
+            let bound = labels(text).remove("le").expect("a bound");
+            Some((bound.replace('+', "").parse().unwrap(), *count))
+        })
+        .collect();
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
+    let (last, all) = buckets.last().unwrap();
+    assert!(last.is_infinite(), "{family} has a bucket for all");
+    assert_eq!(
+        samples[format!("{family}_count").as_str()].to_bits(),
+        all.to_bits()
+    );
+    assert!(samples.contains_key(format!("{family}_sum").as_str()));
+}
+
 /// The samples of a page, which must keep every rule of the format.
 fn parse(page: &str) -> BTreeMap<&str, f64> {
     let mut samples = BTreeMap::new();
@@ -74,12 +123,19 @@ fn parse(page: &str) -> BTreeMap<&str, f64> {
             };
             assert!(belongs, "{name} is not of {family}");
             assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+            if let Some((_, text)) = sample.split_once('{') {
+                labels(text.strip_suffix('}').expect("the labels end"));
+            }
             assert!(
                 samples.insert(sample, value.parse().unwrap()).is_none(),
                 "{sample} comes twice"
             );
         }
     }
+    for (family, _) in types.iter().filter(|(_, kind)| **kind == "histogram") {
+        check_histogram(family, &samples);
+    }
+    assert_eq!(helps.len(), types.len(), "every family has a type");
     samples
 }
 
@@ -112,6 +168,8 @@ async fn the_page_for_prometheus_keeps_the_format() {
         ("inference_time_ms_bucket{le=\"+Inf\"}", 2.0),
         ("inference_time_ms_count", 2.0),
         ("inference_healthy", 0.0),
+        ("process_cpu_seconds_total", 2.0),
+        ("process_resident_memory_bytes", 67_108_865.0),
     ];
     for (sample, value) in expected {
         assert_eq!(samples.get(sample), Some(&value), "{sample}");

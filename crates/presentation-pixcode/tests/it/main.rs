@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not as expected fails the test")]
 
 mod documents;
+mod notification_preferences;
+mod people;
 mod search;
 mod support;

@@ -9,6 +9,7 @@ use actix_web::{App, test, web};
 use majordomo_application::Caller;
 use majordomo_application::access::{
     AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
+    UserPorts, UserService,
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{
@@ -27,10 +28,14 @@ use majordomo_presentation_http::{
     Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
 };
 use majordomo_presentation_pixcode::{DIALECT, configure, mount};
+use majordomo_testkit::audit::{audit_service, self_audit_service};
 use majordomo_testkit::builders::{answer, turn, user};
+use majordomo_testkit::oauth::{oauth, oauth_config};
+use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
+use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::{
-    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher,
-    ScriptedModel, SequentialIds, Stores,
+    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, ScriptedModel, SequentialIds, Stores,
 };
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
@@ -79,6 +84,9 @@ impl Site {
         let ids = Arc::new(SequentialIds::new());
         let access = AccessPorts {
             keys: store.clone(),
+            users: store.clone(),
+            audit: store.clone(),
+            signing_key: Arc::new(InMemorySigningKeyStore::default()),
             master_token: Arc::new(InMemoryMasterTokenStore::holding("master")),
             hasher: Arc::new(PlainPasswordHasher),
             clock: clock.clone(),
@@ -86,6 +94,7 @@ impl Site {
         };
         let access_config = AccessConfig {
             session_token_ttl: Duration::from_hours(1),
+            login_token_ttl: Duration::from_hours(2),
             configured_keys: vec![configured(ALICE, "alice"), configured(BOB, "bob")],
         };
         let access = Arc::new(AccessService::open(access, access_config).await.unwrap());
@@ -109,9 +118,40 @@ impl Site {
         };
         let tools = Arc::new(ToolRegistry::new(Vec::new(), Duration::from_secs(1)));
         let chat = ChatService::new(ports, models.clone(), tools, inference.clone(), agent());
+        let settings = settings_service(
+            store.clone(),
+            clock.clone(),
+            SimpleSettingsLayers::over(agent()),
+            models.clone(),
+            chat.clone(),
+        )
+        .await;
+        let usage = usage_service(store.clone(), inference.clone(), clock.clone()).await;
         let services = Services {
+            audit: audit_service(store.clone(), clock.clone()),
+            self_audit: self_audit_service(&store, clock.clone()),
+            usage,
+            oauth: oauth(
+                store.clone(),
+                clock.clone(),
+                Arc::new(SequentialIds::new()),
+                oauth_config(),
+            )
+            .0,
+            users: Arc::new(UserService::new(
+                access.clone(),
+                UserPorts {
+                    users: store.clone(),
+                    hasher: Arc::new(PlainPasswordHasher),
+                },
+            )),
             access: access.clone(),
-            sessions: Arc::new(SessionService::new(store.clone(), ids, chat.clone())),
+            sessions: Arc::new(SessionService::new(
+                store.clone(),
+                store.clone(),
+                ids,
+                chat.clone(),
+            )),
             chat,
             completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
             health: Arc::new(HealthService::new(
@@ -120,6 +160,7 @@ impl Site {
                 clock.clone(),
             )),
             models,
+            settings,
             inference,
         };
         let kernel = Kernel::new(KernelParts {
@@ -157,6 +198,7 @@ impl Site {
             name: "test".to_owned(),
             scopes: scopes.iter().map(ToString::to_string).collect(),
             expires_at: None,
+            ..CreateApiKey::default()
         };
         let operator = Caller::operator(CredentialKind::CommandLine);
         let issued = self.services.access.create_key(&operator, key).await;

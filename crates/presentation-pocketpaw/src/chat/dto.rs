@@ -21,7 +21,8 @@ pub(crate) struct ChatRequest {
     /// The message.
     #[schemars(length(min = 1, max = 100_000))]
     content: String,
-    /// The session, begun if there is none of this name; a new one when missing.
+    /// The session, begun if there is none of this name; a new one when missing or empty.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._:@-]{0,128}$"))]
     session_id: Option<String>,
     /// Pictures. What is no picture is left out.
     media: Option<Vec<MediaItem>>,
@@ -120,6 +121,7 @@ impl ChatResponse {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct StopParams {
     /// The session; it must be there.
+    #[schemars(required, with = "String", length(min = 1))]
     session_id: Option<String>,
 }
 

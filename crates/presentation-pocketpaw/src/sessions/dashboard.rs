@@ -11,10 +11,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::dto::{
-    DashboardSession, LimitParams, MessageResponse, RenameRequest, SearchParams, SearchResponse,
-    SessionListResponse,
+    DashboardSession, LenientLimitParams, LenientSearchParams, MessageResponse, RenameRequest,
+    SearchResponse, SessionListResponse,
 };
-use super::export::{ExportReply, bad_request, export};
+use super::export::{ExportFormat, ExportReply, bad_request, export};
 use super::{MAX_HITS, MAX_LISTED, delete, history, rename, search};
 use crate::api_keys::StatusResponse;
 use crate::fails::Fails;
@@ -33,8 +33,10 @@ pub(crate) struct MemorySessionParams {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct MemoryExportParams {
     /// The session.
+    #[schemars(required, with = "String", length(min = 1))]
     id: Option<String>,
     /// `json` (when missing) or `md`.
+    #[schemars(with = "Option<ExportFormat>")]
     format: Option<String>,
 }
 
@@ -88,7 +90,7 @@ pub(crate) async fn memory_sessions(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<LimitParams>,
+    params: Params<LenientLimitParams>,
 ) -> Result<Reply<Vec<DashboardSession>>, ApiError> {
     let limit = lenient_limit(params.0.limit, 20, MAX_LISTED);
     Ok(Reply(
@@ -102,7 +104,7 @@ pub(crate) async fn dashboard_sessions(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<LimitParams>,
+    params: Params<LenientLimitParams>,
 ) -> Result<Reply<SessionListResponse<DashboardSession>>, ApiError> {
     let limit = lenient_limit(params.0.limit, 50, MAX_LISTED);
     Ok(Reply(list(&kernel, &services, caller, limit).await?))
@@ -114,7 +116,7 @@ pub(crate) async fn dashboard_search(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<SearchParams>,
+    params: Params<LenientSearchParams>,
 ) -> Result<Reply<SearchResponse>, ApiError> {
     let limit = lenient_limit(params.0.limit, 20, MAX_HITS);
     search(&kernel, &services, caller, params.0.q, limit).await

@@ -21,6 +21,23 @@ pub(crate) struct LimitParams {
     pub(crate) limit: Option<i64>,
 }
 
+/// How many, for routes that take what is out of bounds as the nearest bound.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct LenientLimitParams {
+    /// At most so many.
+    pub(crate) limit: Option<i64>,
+}
+
+/// What to look for, and how many, likewise.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct LenientSearchParams {
+    /// Words; nothing is found without any.
+    #[serde(default)]
+    pub(crate) q: String,
+    /// At most so many sessions.
+    pub(crate) limit: Option<i64>,
+}
+
 /// What to look for.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct SearchParams {
@@ -183,6 +200,7 @@ pub(crate) struct MessageResponse {
     metadata: MessageMetadata,
     /// Its pictures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     media: Vec<MediaResponse>,
 }
 

@@ -27,7 +27,20 @@ pub(crate) type ExportReply = Fails<Fails<OneOf<Raw<ExportResponse>, Media<Markd
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ExportParams {
     /// `json` (when missing) or `md`.
+    #[schemars(with = "Option<ExportFormat>")]
     pub(crate) format: Option<String>,
+}
+
+/// How a file is written, for the document.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+#[expect(
+    dead_code,
+    reason = "only described; what is sent is read as text, to answer with this dialect's words"
+)]
+pub(crate) enum ExportFormat {
+    Json,
+    Md,
 }
 
 /// A whole session.

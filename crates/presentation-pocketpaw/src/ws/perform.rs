@@ -1,6 +1,5 @@
 //! Actions, carried out by the services; what comes of each is told to the connection as one value.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::web::Data;
@@ -9,7 +8,9 @@ use majordomo_application::Caller;
 use majordomo_application::access::Presented;
 use majordomo_application::chat::{SendMessage, WhenBusy};
 use majordomo_application::runs::RunStream;
-use majordomo_domain::{Channel, CredentialKind, Message, Role, RunId, RunOptions, SessionId};
+use majordomo_domain::{
+    Channel, CredentialKind, Message, RequestSource, Role, RunId, RunOptions, SessionId,
+};
 use majordomo_presentation_http::run_events::RunPosition;
 use majordomo_presentation_http::{ApiError, ErrorClass, Kernel, LimitClass, Services};
 
@@ -28,7 +29,7 @@ pub(super) struct Context {
     pub(super) kernel: Data<Kernel>,
     pub(super) services: Data<Services>,
     pub(super) presented: Presented,
-    pub(super) client: Option<IpAddr>,
+    pub(super) source: RequestSource,
 }
 
 /// A run to show, from after the last event that the client has.
@@ -157,13 +158,13 @@ impl Context {
     /// Who is asking, as of now: a key may have been revoked since the connection began.
     async fn caller(&self) -> Result<Caller, ApiError> {
         let access = Arc::clone(&self.services.access);
-        if let Some(caller) = access.authenticate_now(&self.presented) {
+        if let Some(caller) = access.authenticate_now(&self.presented, self.source) {
             return Ok(caller);
         }
-        let presented = self.presented.clone();
+        let (presented, source) = (self.presented.clone(), self.source);
         self.kernel
             .core()
-            .run(async move { access.authenticate(presented).await })
+            .run(async move { access.authenticate(presented, source).await })
             .await
     }
 
@@ -171,9 +172,10 @@ impl Context {
     fn within_limits(&self, caller: &Caller) -> Result<(), ApiError> {
         let limits = self.kernel.limits();
         if let CredentialKind::ApiKey(key) = &caller.credential {
-            limits.check_api_key(LimitClass::Api, key)?;
+            let own = caller.limits.requests_per_minute;
+            limits.check_api_key(LimitClass::Api, key, own)?;
         }
-        let decision = limits.check(LimitClass::Api, self.client);
+        let decision = limits.check(LimitClass::Api, self.source.address);
         match decision.and_then(|decision| decision.retry_after) {
             Some(wait) => Err(ApiError::rate_limited(wait)),
             None => Ok(()),
@@ -363,7 +365,7 @@ impl Context {
             .core()
             .join(async move { health.check_recent().await })
             .await?;
-        let data = health_of(&report, self.kernel.clock().now());
+        let data = health_of(&report);
         Ok(Effect::saying(Frame::HealthUpdate { data }))
     }
 }

@@ -235,6 +235,25 @@ fn dashboard_end<'a>(run: &'a Run, outcome: &'a Outcome) -> Vec<DashboardFrame<'
     frames
 }
 
+/// What is told of an event to those who watch the agent and not the answer: where it turns, not every piece.
+pub(crate) fn system_events(run: &Run, event: &RunEventKind) -> Vec<(&'static str, Value)> {
+    let turn = |name| vec![system_event(run, name, Detail::Nothing {})];
+    let frames = match event {
+        RunEventKind::Reasoning(_) => turn("thinking"),
+        RunEventKind::Text(_) => turn("thinking_done"),
+        _ => dashboard(run, event),
+    };
+    frames
+        .into_iter()
+        .filter_map(|frame| match frame {
+            DashboardFrame::SystemEvent { event_type, data } => {
+                Some((event_type, serde_json::to_value(data).unwrap_or_default()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
 /// The frames of the documentation.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -6,13 +6,21 @@
     reason = "what is not as expected fails the test"
 )]
 
+mod agent_status;
 mod api_keys;
 mod auth;
 mod chat;
 mod dashboard;
+mod events;
+mod health;
+mod identity;
+mod oauth;
+mod proxy;
 mod refusals;
 mod sessions;
+mod settings;
 mod streams;
 mod system;
+mod usage;
 mod world;
 mod ws;

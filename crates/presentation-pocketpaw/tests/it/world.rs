@@ -13,6 +13,7 @@ use actix_web::{App, test, web};
 use majordomo_application::Caller;
 use majordomo_application::access::{
     AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
+    UserPorts, UserService,
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{
@@ -30,9 +31,13 @@ use majordomo_presentation_http::{
     Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
 };
 use majordomo_presentation_pocketpaw::{DIALECT, configure, mount};
+use majordomo_testkit::audit::{audit_service, self_audit_service};
+use majordomo_testkit::oauth::{oauth, oauth_config};
+use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
+use majordomo_testkit::usage::usage_service;
 use majordomo_testkit::{
-    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemoryStore, PlainPasswordHasher, Script,
-    ScriptedModel, SequentialIds, Stores,
+    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
+    PlainPasswordHasher, Script, ScriptedModel, SequentialIds, Stores,
 };
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
@@ -46,6 +51,7 @@ pub(crate) const BOB: &str = "bobs-configured-key";
 pub(crate) struct World {
     pub(crate) model: ScriptedModel,
     pub(crate) storage: Arc<FailingStore>,
+    pub(crate) clock: Arc<FixedClock>,
     pub(crate) services: Services,
     pub(crate) kernel: Arc<Kernel>,
 }
@@ -118,7 +124,7 @@ impl World {
         let kernel = Kernel::new(KernelParts {
             core: Core::new(tokio::runtime::Handle::current()),
             access: services.access.clone(),
-            clock,
+            clock: clock.clone(),
             mounts: mount(Mounts::new(&DIALECT, LimitClass::Api)),
             rate_limits,
             bypass: LocalBypass::new(LocalBypassConfig {
@@ -135,6 +141,7 @@ impl World {
         Self {
             model,
             storage,
+            clock,
             services,
             kernel,
         }
@@ -205,6 +212,7 @@ impl World {
             name: "test".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             expires_at: None,
+            ..CreateApiKey::default()
         };
         let operator = Caller::operator(CredentialKind::MasterToken);
         let issued = self.services.access.create_key(&operator, request).await;
@@ -223,9 +231,18 @@ async fn services(
     clock: &Arc<FixedClock>,
     ids: &Arc<SequentialIds>,
 ) -> Services {
+    let (oauth, app_tokens) = oauth(
+        storage.clone(),
+        clock.clone(),
+        Arc::new(SequentialIds::new()),
+        oauth_config(),
+    );
     let access = AccessService::open(
         AccessPorts {
             keys: storage.clone(),
+            users: storage.clone(),
+            audit: storage.clone(),
+            signing_key: Arc::new(InMemorySigningKeyStore::default()),
             master_token: Arc::new(InMemoryMasterTokenStore::holding(MASTER)),
             hasher: Arc::new(PlainPasswordHasher),
             clock: clock.clone(),
@@ -233,6 +250,7 @@ async fn services(
         },
         AccessConfig {
             session_token_ttl: Duration::from_hours(24),
+            login_token_ttl: Duration::from_hours(2),
             configured_keys: vec![ConfiguredKey {
                 user: UserId::parse("bob").unwrap(),
                 secret: ConfiguredSecret::Plain(BOB.to_owned()),
@@ -241,6 +259,7 @@ async fn services(
     )
     .await
     .unwrap();
+    let access = Arc::new(access.with_app_tokens(app_tokens));
     let models = Arc::new(ModelRegistry::new(
         RegistryConfig {
             providers: vec![Provider {
@@ -256,6 +275,7 @@ async fn services(
     ));
     let inference = Arc::new(InferenceMetrics::default());
     let tools = vec![Arc::new(Calculator::default()) as Arc<_>];
+    let usage = usage_service(storage.clone(), inference.clone(), clock.clone()).await;
     let chat = ChatService::new(
         ChatPorts {
             sessions: storage.clone(),
@@ -265,12 +285,32 @@ async fn services(
         },
         models.clone(),
         Arc::new(ToolRegistry::new(tools, Duration::from_secs(5))),
-        inference.clone(),
+        usage.accounting().clone(),
         agent(),
     );
+    let settings = settings_service(
+        storage.clone(),
+        clock.clone(),
+        SimpleSettingsLayers::over(agent()),
+        models.clone(),
+        chat.clone(),
+    )
+    .await;
     Services {
-        access: Arc::new(access),
+        audit: audit_service(storage.clone(), clock.clone()),
+        self_audit: self_audit_service(storage, clock.clone()),
+        usage,
+        oauth,
+        users: Arc::new(UserService::new(
+            access.clone(),
+            UserPorts {
+                users: storage.clone(),
+                hasher: Arc::new(PlainPasswordHasher),
+            },
+        )),
+        access,
         sessions: Arc::new(SessionService::new(
+            storage.clone(),
             storage.clone(),
             ids.clone(),
             chat.clone(),
@@ -283,6 +323,7 @@ async fn services(
             clock.clone(),
         )),
         models,
+        settings,
         inference,
     }
 }

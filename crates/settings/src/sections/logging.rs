@@ -21,6 +21,9 @@ section! {
         level: String = "info".to_owned();
         /// The form of a log line.
         format: LogFormat = LogFormat::Text;
+        /// The OpenTelemetry collector that is sent the spans of turns, model calls and tools, over OTLP/HTTP; none when
+        /// not set. What is said is never sent.
+        otlp_endpoint: Option<String> = None, example "\"http://localhost:4318\"";
     }
 }
 
@@ -31,6 +34,13 @@ impl LoggingSettings {
             return Err(SettingsError::invalid(
                 "logging.level",
                 "must not be empty; `off` turns logging off",
+            ));
+        }
+        let endpoint = self.otlp_endpoint.as_deref();
+        if endpoint.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            return Err(SettingsError::invalid(
+                "logging.otlp_endpoint",
+                "must begin with http:// or https://",
             ));
         }
         Ok(())

@@ -144,7 +144,7 @@ impl ModelsSettings {
     }
 
     /// Refuses a model whose provider is not configured.
-    fn check_model(&self, key: &str, model: &str) -> Result<(), SettingsError> {
+    pub(crate) fn check_model(&self, key: &str, model: &str) -> Result<(), SettingsError> {
         if model == BUILTIN_MODEL {
             return Ok(());
         }

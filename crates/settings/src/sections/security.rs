@@ -19,6 +19,8 @@ section! {
         localhost_auth_bypass: bool = true;
         /// Hours after which a session token expires.
         session_token_ttl_hours: u32 = 24;
+        /// Hours after which a user who signed in with a password must do so again, unless they use the server meanwhile.
+        login_token_ttl_hours: u32 = 168;
         /// Whether requests are limited at all: the one switch for all limits below.
         rate_limit_enabled: bool = true;
         /// Requests per minute and address on the `/v1` routes.
@@ -66,6 +68,12 @@ impl SecuritySettings {
         check_range(
             "security.session_token_ttl_hours",
             self.session_token_ttl_hours,
+            1..=87_600,
+            "",
+        )?;
+        check_range(
+            "security.login_token_ttl_hours",
+            self.login_token_ttl_hours,
             1..=87_600,
             "",
         )?;

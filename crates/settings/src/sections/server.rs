@@ -18,6 +18,16 @@ choice! {
     }
 }
 
+choice! {
+    /// Where reverse proxies write whom they speak for.
+    pub enum ForwardedHeader {
+        /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded` (RFC 7239).
+        Forwarded = "forwarded",
+    }
+}
+
 section! {
     /// Where the server listens and what it accepts.
     pub struct ServerSettings {
@@ -26,12 +36,15 @@ section! {
         /// Folder of the database, the access token and everything else that is kept; `--data-dir` wins.
         /// Not set: the platform's folder for application data.
         data_dir: Option<PathBuf> = None, example "\"/var/lib/majordomo\"";
-        /// Address under which others reach the server, where it stands behind a reverse proxy.
+        /// Address under which others reach the server, where it stands behind a reverse proxy. With a path, the
+        /// server is shown under that path, whether or not the proxy takes it off.
         public_url: Option<String> = None, example "\"https://chat.example.org\"";
         /// Web origins besides the server's own whose pages may call it. There is no wildcard.
         allowed_origins: Vec<String> = Vec::new();
-        /// Addresses or CIDR blocks of reverse proxies whose `X-Forwarded-*` headers are believed.
+        /// Addresses or CIDR blocks of reverse proxies that are believed about whom they speak for.
         trusted_proxies: Vec<IpNetwork> = Vec::new();
+        /// Where they write it. Only this header is read: what a client writes into the other one may pass them.
+        forwarded_header: ForwardedHeader = ForwardedHeader::XForwardedFor;
         /// Longest request body in bytes.
         max_body_bytes: usize = 10 * 1024 * 1024;
         /// Seconds that running requests get to finish when the server stops.
@@ -44,6 +57,22 @@ section! {
 }
 
 impl ServerSettings {
+    /// Scheme and authority of the public address.
+    pub fn public_origin(&self) -> Option<&str> {
+        self.public_url
+            .as_deref()
+            .and_then(|url| url.get(..end_of_origin(url)))
+    }
+
+    /// Path of the public address; empty without one.
+    pub fn base_path(&self) -> &str {
+        self.public_url
+            .as_deref()
+            .and_then(|url| url.get(end_of_origin(url)..))
+            .unwrap_or_default()
+            .trim_end_matches('/')
+    }
+
     /// Checks what the types cannot.
     pub(crate) fn validate(&self) -> Result<(), SettingsError> {
         check_range("server.listen", self.listen.len(), 1..=16, " addresses")?;
@@ -73,6 +102,13 @@ impl ServerSettings {
         }
         if let Some(url) = &self.public_url {
             check_http_url("server.public_url", url)?;
+            if url.contains(['?', '#']) {
+                return Err(SettingsError::invalid(
+                    "server.public_url",
+                    "must not have a query or a fragment",
+                ));
+            }
+            check_base_path(self.base_path())?;
         }
         for (index, origin) in self.allowed_origins.iter().enumerate() {
             check_origin(&format!("server.allowed_origins[{index}]"), origin)?;
@@ -93,5 +129,53 @@ impl ServerSettings {
             Some(workers) => check_range("server.workers", workers, 1..=1024, ""),
             None => Ok(()),
         }
+    }
+}
+
+/// Where the path of an address begins.
+fn end_of_origin(url: &str) -> usize {
+    let authority = url.find("://").map_or(0, |scheme| scheme + "://".len());
+    url.get(authority..)
+        .and_then(|rest| rest.find('/'))
+        .map_or(url.len(), |length| authority + length)
+}
+
+/// What the server's own paths begin with: below a path of that name, nobody could tell whether a proxy has taken it off.
+const OWN_PATHS: [&str; 10] = [
+    ".well-known",
+    "api",
+    "api-docs",
+    "health",
+    "metrics",
+    "ready",
+    "redoc",
+    "swagger-ui",
+    "v1",
+    "ws",
+];
+
+/// Refuses a path that would have to be escaped, and one of the server's own.
+fn check_base_path(path: &str) -> Result<(), SettingsError> {
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
+    };
+    let mut segments = path.split('/').skip(1);
+    if !segments.clone().all(plain) {
+        return Err(SettingsError::invalid(
+            "server.public_url",
+            "its path may only hold letters, digits and - . _ ~",
+        ));
+    }
+    match segments.next() {
+        Some(first) if OWN_PATHS.contains(&first) => Err(SettingsError::invalid(
+            "server.public_url",
+            format!("its path may not begin with /{first}, which is a path of the server itself"),
+        )),
+        _ => Ok(()),
     }
 }

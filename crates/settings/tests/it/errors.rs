@@ -187,6 +187,24 @@ fn values_that_make_no_sense() {
         "server.public_url",
         "must not contain a user name",
     );
+    for (url, problem) in [
+        ("https://example.org/a b", "expected an address"),
+        ("https://example.org/a%20b", "may only hold"),
+        ("https://example.org/a//b", "may only hold"),
+        ("https://example.org/..", "may only hold"),
+        ("https://example.org/a?b", "must not have a query"),
+        ("https://example.org?b", "must not have a query"),
+        (
+            "https://example.org/api/majordomo",
+            "may not begin with /api",
+        ),
+    ] {
+        refuse(
+            &format!("[server]\npublic_url = \"{url}\""),
+            "server.public_url",
+            problem,
+        );
+    }
     refuse(
         "[server]\nallowed_origins = [\"*\"]",
         "server.allowed_origins[0]",
@@ -203,6 +221,10 @@ fn values_that_make_no_sense() {
         "server.data_dir",
         "must not be empty",
     );
+}
+
+#[test]
+fn values_that_make_no_sense_beyond_the_server() {
     refuse(
         "[database]\nurl = \"mysql://u:hush@h\"",
         "database.url",

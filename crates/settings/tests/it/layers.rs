@@ -246,3 +246,26 @@ fn the_environment_of_the_process_is_read() {
     let value = majordomo_settings::process_environment().find(|(key, _)| key == name);
     assert!(value.is_some_and(|(_, value)| value.ends_with("settings")));
 }
+
+#[test]
+fn the_public_address_has_an_origin_and_a_path() {
+    for (url, origin, path) in [
+        ("https://example.org", "https://example.org", ""),
+        ("https://example.org/", "https://example.org", ""),
+        ("http://h:8080/majordomo", "http://h:8080", "/majordomo"),
+        (
+            "https://h/tools/majordomo/",
+            "https://h",
+            "/tools/majordomo",
+        ),
+    ] {
+        let settings = Case::file(format!("[server]\npublic_url = \"{url}\""))
+            .load()
+            .unwrap();
+        assert_eq!(settings.server.public_origin(), Some(origin), "{url}");
+        assert_eq!(settings.server.base_path(), path, "{url}");
+    }
+    let none = Case::file("").load().unwrap();
+    assert_eq!(none.server.public_origin(), None);
+    assert_eq!(none.server.base_path(), "");
+}

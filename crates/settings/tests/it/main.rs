@@ -10,6 +10,7 @@ mod credentials;
 mod documents;
 mod errors;
 mod layers;
+mod stored;
 
 use std::path::PathBuf;
 
@@ -47,14 +48,17 @@ impl Case {
         std::fs::write(self.path(name), content).unwrap();
     }
 
-    fn load(&self) -> Result<Settings, String> {
-        Settings::load(LoadOptions {
+    fn options(&self) -> LoadOptions<Vec<(String, String)>> {
+        LoadOptions {
             config_file: Some(self.path("config.toml")),
             default_file: None,
             env: self.env.clone(),
             overrides: self.overrides.clone(),
-        })
-        .map_err(|error| {
+        }
+    }
+
+    fn load(&self) -> Result<Settings, String> {
+        Settings::load(self.options()).map_err(|error| {
             let text = error.to_string();
             assert_eq!(text.lines().count(), 1, "{text:?}");
             text

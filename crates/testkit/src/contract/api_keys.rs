@@ -1,11 +1,14 @@
 //! What [`ApiKeyRepository`](majordomo_application::ports::ApiKeyRepository) must do.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use futures_util::future::join_all;
-use majordomo_application::ports::RepositoryError;
-use majordomo_domain::{ApiKey, ApiKeyId, Scope, Scopes, Timestamp};
+use majordomo_application::ports::{AuditFilter, RepositoryError};
+use majordomo_domain::{ApiKey, ApiKeyId, KeyLimits, Scope, Scopes, Timestamp};
 
 use super::{Stores, assert_conflict};
-use crate::builders::{api_key, at, user};
+use crate::builders::{api_key, at, record, user};
 
 /// A digest made of one byte.
 const fn digest(byte: u8) -> [u8; 32] {
@@ -21,12 +24,21 @@ async fn rotate(
     let digest = digest(byte);
     stores
         .api_keys
-        .rotate(&old.id, successor, &digest, at(9))
+        .rotate(
+            &old.id,
+            successor,
+            &digest,
+            at(9),
+            at(9),
+            &record("api_key.rotate"),
+        )
         .await
 }
 
 async fn insert(stores: &Stores, key: &ApiKey, byte: u8) {
-    stores.api_keys.insert(key, &digest(byte)).await.unwrap();
+    let act = record("api_key.create");
+    let stored = stores.api_keys.insert(key, &digest(byte), &act).await;
+    stored.unwrap();
 }
 
 async fn find(stores: &Stores, byte: u8) -> Option<ApiKey> {
@@ -35,7 +47,8 @@ async fn find(stores: &Stores, byte: u8) -> Option<ApiKey> {
 }
 
 async fn revoke(stores: &Stores, owner: &str, key: &ApiKey, when: Timestamp) -> bool {
-    let revoked = stores.api_keys.revoke(&user(owner), &key.id, when).await;
+    let (owner, act) = (user(owner), record("api_key.revoke"));
+    let revoked = stores.api_keys.revoke(&owner, &key.id, when, &act).await;
     revoked.unwrap()
 }
 
@@ -60,11 +73,24 @@ pub async fn every_field_reads_back(stores: Stores) {
         created_at: Timestamp::from_micros(1_770_000_000_123_457),
         expires_at: Some(Timestamp::from_micros(1_780_000_000_000_001)),
         last_used_at: Some(at(50)),
+        enabled: false,
+        limits: Arc::new(KeyLimits {
+            addresses: vec![
+                "192.0.2.0/24".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap(),
+            ],
+            models: vec!["mock/echo".to_owned(), "größer/*".to_owned()],
+            requests_per_minute: NonZeroU32::new(7),
+        }),
         ..api_key("alice", 1)
     };
     insert(&stores, &full, 1).await;
     assert_eq!(find(&stores, 1).await, Some(full.clone()));
-    assert_eq!(list(&stores, "alice", 10).await, [full]);
+    assert_eq!(list(&stores, "alice", 10).await, [full.clone()]);
+    let found = stores.api_keys.find(&user("alice"), &full.id).await;
+    assert_eq!(found.unwrap(), Some(full.clone()));
+    let of_another = stores.api_keys.find(&user("bob"), &full.id).await;
+    assert_eq!(of_another.unwrap(), None);
     let sets = Scope::ALL.map(|scope| Scopes::from_iter([scope]));
     for (number, scopes) in (10..).zip([Scopes::NONE].into_iter().chain(sets)) {
         let key = ApiKey {
@@ -100,7 +126,8 @@ pub async fn a_taken_id_is_a_conflict(stores: Stores) {
             id: first.id.clone(),
             ..api_key(owner, 2)
         };
-        assert_conflict(stores.api_keys.insert(&second, &digest(2)).await);
+        let (digest, act) = (digest(2), record("api_key.create"));
+        assert_conflict(stores.api_keys.insert(&second, &digest, &act).await);
     }
     assert_eq!(find(&stores, 1).await, Some(first));
     assert_eq!(find(&stores, 2).await, None);
@@ -111,7 +138,8 @@ pub async fn a_taken_digest_is_a_conflict(stores: Stores) {
     let first = api_key("alice", 1);
     insert(&stores, &first, 1).await;
     let second = api_key("bob", 2);
-    assert_conflict(stores.api_keys.insert(&second, &digest(1)).await);
+    let (digest, act) = (digest(1), record("api_key.create"));
+    assert_conflict(stores.api_keys.insert(&second, &digest, &act).await);
     assert_eq!(find(&stores, 1).await, Some(first));
     assert_eq!(list(&stores, "bob", 10).await, Vec::new());
 }
@@ -212,7 +240,14 @@ pub async fn rotating_needs_an_active_key_of_the_owner(stores: Stores) {
     for (id, successor) in attempts {
         let rotated = stores
             .api_keys
-            .rotate(id, &successor, &digest(3), at(20))
+            .rotate(
+                id,
+                &successor,
+                &digest(3),
+                at(20),
+                at(20),
+                &record("api_key.rotate"),
+            )
             .await;
         assert!(!rotated.unwrap());
         assert_eq!(find(&stores, 3).await, None);
@@ -236,6 +271,70 @@ pub async fn a_failed_rotation_changes_nothing(stores: Stores) {
     assert_eq!(list(&stores, "alice", 10).await, [other, old]);
 }
 
+/// A key that goes on for a while ends then, and not later than it would have ended anyway.
+pub async fn a_rotated_key_may_go_on_for_a_while(stores: Stores) {
+    let short = ApiKey {
+        expires_at: Some(at(100)),
+        ..api_key("alice", 2)
+    };
+    for (old, byte, end) in [(api_key("alice", 1), 1, at(200)), (short, 2, at(100))] {
+        insert(&stores, &old, byte).await;
+        let successor = api_key("alice", u32::from(byte) + 10);
+        let (digest, act) = (digest(byte + 10), record("api_key.rotate"));
+        let rotated = stores
+            .api_keys
+            .rotate(&old.id, &successor, &digest, at(9), at(200), &act)
+            .await;
+        assert!(rotated.unwrap());
+        let stored = find(&stores, byte).await.unwrap();
+        assert_eq!((stored.revoked_at, stored.expires_at), (None, Some(end)));
+        assert_eq!(find(&stores, byte + 10).await, Some(successor));
+    }
+}
+
+/// A key can be switched off and on until it is revoked.
+pub async fn keys_are_switched_off_and_on(stores: Stores) {
+    let key = api_key("alice", 1);
+    insert(&stores, &key, 1).await;
+    let switch = async |owner: &str, enabled| {
+        let owner = user(owner);
+        let act = record("api_key.toggle");
+        let switched = stores.api_keys.set_enabled(&owner, &key.id, enabled, &act);
+        switched.await.unwrap()
+    };
+    assert!(switch("alice", false).await);
+    assert!(!find(&stores, 1).await.unwrap().is_active(at(9)));
+    assert!(!switch("bob", true).await);
+    assert!(switch("alice", true).await);
+    assert!(find(&stores, 1).await.unwrap().is_active(at(9)));
+    assert!(revoke(&stores, "alice", &key, at(9)).await);
+    assert!(!switch("alice", true).await);
+}
+
+/// What was done is in the audit log, what was not done is not.
+pub async fn changes_of_keys_are_in_the_audit_log(stores: Stores) {
+    let key = api_key("alice", 1);
+    insert(&stores, &key, 1).await;
+    assert!(!revoke(&stores, "bob", &key, at(9)).await);
+    assert!(
+        rotate(&stores, &key, &api_key("alice", 2), 2)
+            .await
+            .unwrap()
+    );
+    assert!(!revoke(&stores, "alice", &key, at(9)).await);
+    assert!(revoke(&stores, "alice", &api_key("alice", 2), at(9)).await);
+    let filter = AuditFilter {
+        limit: 10,
+        ..AuditFilter::default()
+    };
+    let entries = stores.audit.list(&filter).await.unwrap();
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(
+        actions,
+        ["api_key.revoke", "api_key.rotate", "api_key.create"]
+    );
+}
+
 /// Of rotations that race one succeeds, so there is one active key afterwards.
 pub async fn concurrent_rotations_make_one_successor(stores: Stores) {
     let old = api_key("alice", 1);
@@ -244,7 +343,9 @@ pub async fn concurrent_rotations_make_one_successor(stores: Stores) {
         let (keys, id) = (stores.api_keys.clone(), old.id.clone());
         tokio::spawn(async move {
             let successor = api_key("alice", u32::from(number));
-            keys.rotate(&id, &successor, &digest(number), at(9)).await
+            let act = record("api_key.rotate");
+            keys.rotate(&id, &successor, &digest(number), at(9), at(9), &act)
+                .await
         })
     });
     let results = join_all(tasks).await;

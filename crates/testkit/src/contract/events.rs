@@ -7,7 +7,7 @@ use majordomo_domain::{
 };
 
 use super::{Stores, assert_conflict};
-use crate::builders::{event, message_id, run_id, session_id, text_event, turn, user};
+use crate::builders::{erasure, event, message_id, run_id, session_id, text_event, turn, user};
 
 /// A running turn with its first event stored.
 async fn running(stores: &Stores, session: &str) -> NewTurn {
@@ -276,7 +276,7 @@ pub async fn appending_to_a_deleted_run_stores_nothing(stores: Stores) {
     let turn = running(&stores, "trip").await;
     let deleted = stores
         .sessions
-        .delete(&user("alice"), &session_id("trip"))
+        .delete(&user("alice"), &session_id("trip"), &erasure())
         .await;
     assert!(deleted.unwrap());
     let events = vec![text_event(2, "too late")];

@@ -6,7 +6,7 @@ use majordomo_domain::{Message, MessageStatus, Run, RunId, RunStatus, Session};
 
 use super::{Stores, assert_conflict};
 use crate::builders::{
-    answer, at, event, message_id, queued, run_id, session_id, text_event, turn, user,
+    answer, at, erasure, event, message_id, queued, run_id, session_id, text_event, turn, user,
 };
 
 async fn accept(stores: &Stores, session: &str, number: u32) -> NewTurn {
@@ -279,7 +279,13 @@ async fn assert_nothing_found(stores: &Stores, turn: &NewTurn) {
 pub async fn ending_after_the_session_was_deleted_stores_nothing(stores: Stores) {
     let turn = accept(&stores, "trip", 1).await;
     let (alice, trip) = (user("alice"), session_id("trip"));
-    assert!(stores.sessions.delete(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .delete(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     finish(&stores, answer(&turn, "lighthouse")).await;
     assert_eq!(stores.sessions.find(&alice, &trip).await.unwrap(), None);
     assert_eq!(stores.all_messages(&alice, &trip).await, Vec::new());
@@ -290,7 +296,13 @@ pub async fn ending_after_the_session_was_deleted_stores_nothing(stores: Stores)
 pub async fn ending_after_the_session_was_cleared_stores_nothing(stores: Stores) {
     let turn = accept(&stores, "trip", 1).await;
     let (alice, trip) = (user("alice"), session_id("trip"));
-    assert!(stores.sessions.clear(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .clear(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     finish(&stores, answer(&turn, "lighthouse")).await;
     let left = stores.sessions.find(&alice, &trip).await.unwrap().unwrap();
     assert_eq!(left.message_count, 0);
@@ -302,7 +314,13 @@ pub async fn ending_after_the_session_was_cleared_stores_nothing(stores: Stores)
 pub async fn ending_does_not_touch_a_session_begun_again(stores: Stores) {
     let old = accept(&stores, "trip", 1).await;
     let (alice, trip) = (user("alice"), session_id("trip"));
-    assert!(stores.sessions.delete(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .delete(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     let new = accept(&stores, "trip", 2).await;
     let before = picture(&stores, &new).await;
     finish(&stores, answer(&old, "lighthouse")).await;

@@ -4,7 +4,7 @@ use majordomo_application::ports::{NewTurn, SearchQuery};
 use majordomo_domain::{Session, SessionTitle};
 
 use super::Stores;
-use crate::builders::{answer, at, queued, session_id, turn, user};
+use crate::builders::{answer, at, erasure, queued, session_id, turn, user};
 
 async fn find(stores: &Stores, owner: &str, id: &str) -> Option<Session> {
     let found = stores.sessions.find(&user(owner), &session_id(id)).await;
@@ -57,12 +57,24 @@ async fn assert_no_rows_of(stores: &Stores, turns: &[NewTurn]) {
 pub async fn deleting_removes_everything_of_the_session(stores: Stores) {
     let turns = fill(&stores, "alice", "trip").await;
     let (alice, trip) = (user("alice"), session_id("trip"));
-    assert!(stores.sessions.delete(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .delete(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     assert_eq!(find(&stores, "alice", "trip").await, None);
     let listed = stores.sessions.list(&alice, 10, 0).await.unwrap();
     assert_eq!(listed, (Vec::new(), 0));
     assert_no_rows_of(&stores, &turns).await;
-    assert!(!stores.sessions.delete(&alice, &trip).await.unwrap());
+    assert!(
+        !stores
+            .sessions
+            .delete(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
 }
 
 /// Deleting and clearing touch one session of one owner.
@@ -73,8 +85,18 @@ pub async fn deleting_leaves_other_sessions_alone(stores: Stores) {
     fill(&stores, "alice", "work").await;
     let alice = user("alice");
     let sessions = &stores.sessions;
-    assert!(sessions.delete(&alice, &session_id("trip")).await.unwrap());
-    assert!(sessions.clear(&alice, &session_id("work")).await.unwrap());
+    assert!(
+        sessions
+            .delete(&alice, &session_id("trip"), &erasure())
+            .await
+            .unwrap()
+    );
+    assert!(
+        sessions
+            .clear(&alice, &session_id("work"), &erasure())
+            .await
+            .unwrap()
+    );
     assert_eq!(texts(&stores, "alice", "kept").await.len(), 3);
     assert_eq!(texts(&stores, "bob", "trip").await.len(), 3);
     let first = kept.first().unwrap();
@@ -95,7 +117,13 @@ pub async fn deleting_leaves_other_sessions_alone(stores: Stores) {
 pub async fn a_deleted_session_can_begin_again(stores: Stores) {
     fill(&stores, "alice", "trip").await;
     let (alice, trip) = (user("alice"), session_id("trip"));
-    assert!(stores.sessions.delete(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .delete(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     let turn = turn("alice", "trip", 1, "a fresh start");
     let accepted = stores.journal.accept(turn).await.unwrap();
     assert_eq!(accepted.seq, 1);
@@ -112,22 +140,46 @@ pub async fn clearing_keeps_the_session_only(stores: Stores) {
     assert!(stores.sessions.rename(&alice, &trip, &title).await.unwrap());
     let set = stores.sessions.set_model(&alice, &trip, Some("a/b")).await;
     assert!(set.unwrap());
-    assert!(stores.sessions.clear(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .clear(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     assert_no_rows_of(&stores, &turns).await;
     let left = find(&stores, "alice", "trip").await.unwrap();
     assert_eq!(left.message_count, 0);
     assert_eq!((left.title, left.created_at), (title, at(1)));
     assert_eq!(left.model.as_deref(), Some("a/b"));
-    assert!(stores.sessions.clear(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .clear(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     let missing = session_id("missing");
-    assert!(!stores.sessions.clear(&alice, &missing).await.unwrap());
+    assert!(
+        !stores
+            .sessions
+            .clear(&alice, &missing, &erasure())
+            .await
+            .unwrap()
+    );
 }
 
 /// Cleared messages leave a gap: a position is never given to two messages of one session.
 pub async fn a_cleared_session_goes_on_above_its_old_positions(stores: Stores) {
     fill(&stores, "alice", "trip").await;
     let (alice, trip) = (user("alice"), session_id("trip"));
-    assert!(stores.sessions.clear(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .clear(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     let accepted = stores
         .journal
         .accept(turn("alice", "trip", 9, "going on"))

@@ -4,7 +4,7 @@ use majordomo_application::ports::{SearchHit, SearchQuery};
 use majordomo_domain::{Role, SessionTitle};
 
 use super::Stores;
-use crate::builders::{answer, at, session_id, turn, user};
+use crate::builders::{answer, at, erasure, session_id, turn, user};
 
 /// Longest snippet, in characters.
 const SNIPPET_CHARS: usize = 200;
@@ -366,11 +366,23 @@ pub async fn a_renamed_session_shows_its_new_title(stores: Stores) {
 pub async fn deleted_and_cleared_messages_are_not_found(stores: Stores) {
     let (alice, trip) = (user("alice"), session_id("trip"));
     say(&stores, &["harbour one", "harbour two"]).await;
-    assert!(stores.sessions.clear(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .clear(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     assert_eq!(found(&stores, "harbour").await, Vec::<u32>::new());
     say_as(&stores, "alice", 3, "harbour three").await;
     assert_eq!(found(&stores, "harbour").await, [3]);
-    assert!(stores.sessions.delete(&alice, &trip).await.unwrap());
+    assert!(
+        stores
+            .sessions
+            .delete(&alice, &trip, &erasure())
+            .await
+            .unwrap()
+    );
     assert_eq!(found(&stores, "harbour").await, Vec::<u32>::new());
     say_as(&stores, "alice", 4, "harbour four").await;
     assert_eq!(found(&stores, "harbour").await, [4]);

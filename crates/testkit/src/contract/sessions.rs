@@ -4,7 +4,7 @@ use majordomo_application::ports::{MessageWindow, NewTurn, SearchQuery};
 use majordomo_domain::{Channel, Image, ImageSource, Session, SessionTitle, Timestamp};
 
 use super::Stores;
-use crate::builders::{answer, at, session, session_id, turn, user};
+use crate::builders::{answer, at, erasure, session, session_id, turn, user};
 
 async fn find(stores: &Stores, owner: &str, id: &str) -> Option<Session> {
     stores
@@ -125,8 +125,8 @@ pub async fn another_owners_session_does_not_exist(stores: Stores) {
     assert_eq!(list(&stores, "bob", 10, 0).await, (Vec::new(), 0));
     assert!(!sessions.rename(&bob, &trip, &title).await.unwrap());
     assert!(!sessions.set_model(&bob, &trip, Some("a/b")).await.unwrap());
-    assert!(!sessions.clear(&bob, &trip).await.unwrap());
-    assert!(!sessions.delete(&bob, &trip).await.unwrap());
+    assert!(!sessions.clear(&bob, &trip, &erasure()).await.unwrap());
+    assert!(!sessions.delete(&bob, &trip, &erasure()).await.unwrap());
     assert_eq!(texts(&stores, "bob", "trip").await, Vec::<String>::new());
     let query = SearchQuery {
         text: "secret".to_owned(),

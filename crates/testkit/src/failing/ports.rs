@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
+use majordomo_application::ports::settings_repository::{Resealed, SettingChange, StoredSetting};
 use majordomo_application::ports::{
-    Accepted, Answer, ApiKeyRepository, Durability, MessageWindow, NewTurn, RepositoryError,
-    RunJournal, SearchHit, SearchQuery, SessionRepository, StorageHealth, StorageStatus,
+    Accepted, Answer, ApiKeyRepository, AuditFilter, AuditLog, Durability, KeyUse, MessageWindow,
+    NewTurn, RepositoryError, RunJournal, SearchHit, SearchQuery, SelfAuditRepository,
+    SessionRepository, SettingsRepository, StorageHealth, StorageStatus,
 };
 use majordomo_domain::{
-    ApiKey, ApiKeyId, Message, MessageId, Run, RunEvent, RunId, Session, SessionId, SessionTitle,
-    Timestamp, UserId,
+    ApiKey, ApiKeyId, AuditChain, AuditEntry, AuditHash, AuditRecord, Message, MessageId, Run,
+    RunEvent, RunId, SelfAuditReport, Session, SessionId, SessionTitle, Timestamp, UserId,
 };
 
 use super::FailingStore;
@@ -57,13 +59,23 @@ impl SessionRepository for FailingStore {
         .await
     }
 
-    async fn delete(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
-        self.call("sessions.delete", self.sessions.delete(owner, id))
+    async fn delete(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call("sessions.delete", self.sessions.delete(owner, id, record))
             .await
     }
 
-    async fn clear(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
-        self.call("sessions.clear", self.sessions.clear(owner, id))
+    async fn clear(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call("sessions.clear", self.sessions.clear(owner, id, record))
             .await
     }
 
@@ -155,8 +167,13 @@ impl RunJournal for FailingStore {
 
 #[async_trait]
 impl ApiKeyRepository for FailingStore {
-    async fn insert(&self, key: &ApiKey, digest: &Digest) -> Result<(), RepositoryError> {
-        self.call("api_keys.insert", self.api_keys.insert(key, digest))
+    async fn insert(
+        &self,
+        key: &ApiKey,
+        digest: &Digest,
+        record: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("api_keys.insert", self.api_keys.insert(key, digest, record))
             .await
     }
 
@@ -166,6 +183,11 @@ impl ApiKeyRepository for FailingStore {
             self.api_keys.find_by_digest(digest),
         )
         .await
+    }
+
+    async fn find(&self, owner: &UserId, id: &ApiKeyId) -> Result<Option<ApiKey>, RepositoryError> {
+        self.call("api_keys.find", self.api_keys.find(owner, id))
+            .await
     }
 
     async fn list(&self, owner: &UserId, limit: u32) -> Result<Vec<ApiKey>, RepositoryError> {
@@ -178,9 +200,27 @@ impl ApiKeyRepository for FailingStore {
         owner: &UserId,
         id: &ApiKeyId,
         at: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        self.call("api_keys.revoke", self.api_keys.revoke(owner, id, at))
-            .await
+        self.call(
+            "api_keys.revoke",
+            self.api_keys.revoke(owner, id, at, record),
+        )
+        .await
+    }
+
+    async fn set_enabled(
+        &self,
+        owner: &UserId,
+        id: &ApiKeyId,
+        enabled: bool,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call(
+            "api_keys.set_enabled",
+            self.api_keys.set_enabled(owner, id, enabled, record),
+        )
+        .await
     }
 
     async fn rotate(
@@ -189,10 +229,12 @@ impl ApiKeyRepository for FailingStore {
         successor: &ApiKey,
         digest: &Digest,
         at: Timestamp,
+        end: Timestamp,
+        record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
         self.call(
             "api_keys.rotate",
-            self.api_keys.rotate(id, successor, digest, at),
+            self.api_keys.rotate(id, successor, digest, at, end, record),
         )
         .await
     }
@@ -207,5 +249,101 @@ impl ApiKeyRepository for FailingStore {
 impl StorageHealth for FailingStore {
     async fn check(&self) -> Result<StorageStatus, RepositoryError> {
         self.call("health.check", self.health.check()).await
+    }
+}
+
+#[async_trait]
+impl SettingsRepository for FailingStore {
+    async fn list(
+        &self,
+        owner: &UserId,
+        limit: u32,
+    ) -> Result<Vec<StoredSetting>, RepositoryError> {
+        self.call("settings.list", self.settings.list(owner, limit))
+            .await
+    }
+
+    async fn named(&self, name: &str, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError> {
+        self.call("settings.named", self.settings.named(name, limit))
+            .await
+    }
+
+    async fn change(
+        &self,
+        changes: &[SettingChange],
+        at: Timestamp,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("settings.change", self.settings.change(changes, at, audit))
+            .await
+    }
+
+    async fn sealed(&self, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError> {
+        self.call("settings.sealed", self.settings.sealed(limit))
+            .await
+    }
+
+    async fn reseal(
+        &self,
+        changes: &[Resealed],
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("settings.reseal", self.settings.reseal(changes, audit))
+            .await
+    }
+}
+
+#[async_trait]
+impl AuditLog for FailingStore {
+    async fn append(&self, record: &AuditRecord) -> Result<(), RepositoryError> {
+        self.call("audit.append", self.audit.append(record)).await
+    }
+
+    async fn list(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, RepositoryError> {
+        self.call("audit.list", self.audit.list(filter)).await
+    }
+
+    async fn page(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, RepositoryError> {
+        self.call("audit.page", self.audit.page(after, limit)).await
+    }
+
+    async fn chain(&self) -> Result<AuditChain, RepositoryError> {
+        self.call("audit.chain", self.audit.chain()).await
+    }
+
+    async fn remove_archived(
+        &self,
+        last: u64,
+        hash: &AuditHash,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        self.call(
+            "audit.remove_archived",
+            self.audit.remove_archived(last, hash, record),
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl SelfAuditRepository for FailingStore {
+    async fn put(&self, report: &SelfAuditReport, oldest: &str) -> Result<(), RepositoryError> {
+        self.call("self_audit.put", self.self_audit.put(report, oldest))
+            .await
+    }
+
+    async fn find(&self, date: &str) -> Result<Option<SelfAuditReport>, RepositoryError> {
+        self.call("self_audit.find", self.self_audit.find(date))
+            .await
+    }
+
+    async fn list(&self, limit: u32) -> Result<Vec<SelfAuditReport>, RepositoryError> {
+        self.call("self_audit.list", self.self_audit.list(limit))
+            .await
+    }
+
+    async fn keys_in_use(&self, limit: u32) -> Result<Vec<KeyUse>, RepositoryError> {
+        self.call("self_audit.keys_in_use", self.self_audit.keys_in_use(limit))
+            .await
     }
 }

@@ -84,6 +84,7 @@ impl RunJournal for InMemoryStore {
             };
         }
         let Some(journal) = state.journals.get_mut(&answer.run) else {
+            state.books.calls.extend(answer.calls);
             return Ok(());
         };
         if journal.run.status.is_final() {
@@ -93,6 +94,7 @@ impl RunJournal for InMemoryStore {
         journal.run.status = answer.status;
         journal.run.finished_at = Some(answer.finished_at);
         let (owner, session) = (journal.run.owner.clone(), journal.run.session.clone());
+        state.books.calls.extend(answer.calls);
         let conversation = state.conversation_mut(&owner, &session);
         if let (Some(conversation), Some(message)) = (conversation, answer.message) {
             conversation.push(message);

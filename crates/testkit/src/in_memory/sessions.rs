@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use majordomo_application::ports::{
     MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
 };
-use majordomo_domain::{Message, Session, SessionId, SessionTitle, UserId};
+use majordomo_domain::{AuditRecord, Message, Session, SessionId, SessionTitle, UserId};
 
 use super::{InMemoryStore, count, search};
 
@@ -69,14 +69,28 @@ impl SessionRepository for InMemoryStore {
         Ok(true)
     }
 
-    async fn delete(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
+    async fn delete(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
         let mut state = self.state();
         state.forget_runs(owner, id);
         let key = (owner.clone(), id.clone());
-        Ok(state.conversations.remove(&key).is_some())
+        let found = state.conversations.remove(&key).is_some();
+        if found {
+            state.append_audit(record);
+        }
+        Ok(found)
     }
 
-    async fn clear(&self, owner: &UserId, id: &SessionId) -> Result<bool, RepositoryError> {
+    async fn clear(
+        &self,
+        owner: &UserId,
+        id: &SessionId,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
         let mut state = self.state();
         state.forget_runs(owner, id);
         let Some(conversation) = state.conversation_mut(owner, id) else {
@@ -84,6 +98,7 @@ impl SessionRepository for InMemoryStore {
         };
         conversation.messages.clear();
         conversation.session.message_count = 0;
+        state.append_audit(record);
         Ok(true)
     }
 

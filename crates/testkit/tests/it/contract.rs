@@ -22,7 +22,13 @@ fn every_case_is_listed_in_the_macro() {
         include_str!("../../src/contract/search.rs"),
         include_str!("../../src/contract/snippets.rs"),
         include_str!("../../src/contract/api_keys.rs"),
+        include_str!("../../src/contract/settings.rs"),
+        include_str!("../../src/contract/usage.rs"),
+        include_str!("../../src/contract/budgets.rs"),
+        include_str!("../../src/contract/audit.rs"),
+        include_str!("../../src/contract/self_audit.rs"),
         include_str!("../../src/contract/health.rs"),
+        include_str!("../../src/contract/oauth.rs"),
     ];
     let cases = suites
         .iter()

@@ -88,9 +88,35 @@ pub(super) fn query_parameters(schema: &Value) -> impl Iterator<Item = Value> {
             "query",
             name,
             required.contains(&name.as_str()),
-            schema.clone(),
+            without_null(schema.clone()),
         )
     })
+}
+
+/// The schema without `null`, which no query can say: a parameter is left out instead.
+fn without_null(mut schema: Value) -> Value {
+    let Some(members) = schema.as_object_mut() else {
+        return schema;
+    };
+    if let Some(Value::Array(types)) = members.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            members.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(values)) = members.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    if let Some(Value::Array(options)) = members.get_mut("anyOf") {
+        options.retain(|option| member(option, "type") != "null");
+        if let [Value::Object(only)] = options.as_slice() {
+            let only = only.clone();
+            members.remove("anyOf");
+            members.extend(only);
+        }
+    }
+    schema
 }
 
 /// The parameter in the `place`-th braces of a path.

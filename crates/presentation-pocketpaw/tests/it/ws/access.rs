@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use majordomo_application::Caller;
-use majordomo_domain::CredentialKind;
+use majordomo_domain::{CredentialKind, RequestSource};
 use majordomo_presentation_http::rate_limit::{Rate, RateLimitConfig};
 use majordomo_presentation_pocketpaw::ws::SocketTiming;
 use majordomo_testkit::Script;
@@ -50,7 +50,8 @@ async fn a_socket_needs_a_credential_before_the_upgrade() {
 async fn every_place_of_a_credential_works() {
     let site = Site::playing([]).await;
     let key = site.world.key(&["chat"]).await;
-    let token = site.world.services.access.open_session(MASTER);
+    let access = &site.world.services.access;
+    let token = access.open_session(MASTER, RequestSource::default()).await;
     let cookie = format!("pocketpaw_session={}", token.unwrap().secret);
     let bearer = format!("Bearer {MASTER}");
     for headers in [

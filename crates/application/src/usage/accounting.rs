@@ -1,0 +1,304 @@
+//! The one place that every model call passes, before and after.
+
+use std::sync::Arc;
+
+use majordomo_domain::{
+    ApiKeyId, CredentialKind, MicroUsd, ModelRef, RunId, SessionId, Spend, Timestamp, Usage,
+    UsageRecord, UserId,
+};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::budgets::{Budgets, Hold};
+use super::error::BudgetError;
+use super::prices::PriceTable;
+use super::spool::UsageSpool;
+use crate::caller::Caller;
+use crate::models::InferenceMetrics;
+use crate::ports::Clock;
+
+/// Who pays for a call, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// The user.
+    pub user: UserId,
+    /// The API key that was shown, where there was one.
+    pub key: Option<ApiKeyId>,
+    /// The session the call belongs to, where there is one.
+    pub session: Option<SessionId>,
+    /// The run the call belongs to, where there is one.
+    pub run: Option<RunId>,
+}
+
+impl Payer {
+    /// The caller, for a call that belongs to nothing else.
+    pub fn of(caller: &Caller) -> Self {
+        Self {
+            user: caller.user.clone(),
+            key: match &caller.credential {
+                CredentialKind::ApiKey(key) => Some(key.clone()),
+                _ => None,
+            },
+            session: None,
+            run: None,
+        }
+    }
+
+    /// The same for a call in a session.
+    #[must_use]
+    pub fn in_session(mut self, session: &SessionId) -> Self {
+        self.session = Some(session.clone());
+        self
+    }
+
+    /// The same for a call of a run.
+    #[must_use]
+    pub fn in_run(mut self, run: &RunId) -> Self {
+        self.run = Some(run.clone());
+        self
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a whole answer.
+    Succeeded,
+    /// By a failure of the model.
+    Failed,
+    /// Nobody wanted the rest: this says nothing about the model.
+    GivenUp,
+}
+
+/// Counts, prices and limits model calls. Cheap to clone: all clones keep the same books.
+#[derive(Clone)]
+pub struct Accounting(Arc<Books>);
+
+struct Books {
+    metrics: Arc<InferenceMetrics>,
+    prices: PriceTable,
+    limits: Option<Limits>,
+}
+
+/// What is there where calls are stored.
+struct Limits {
+    budgets: Arc<Budgets>,
+    spool: Arc<UsageSpool>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Counts calls only: nothing is priced, stored or limited.
+impl From<Arc<InferenceMetrics>> for Accounting {
+    fn from(metrics: Arc<InferenceMetrics>) -> Self {
+        Self(Arc::new(Books {
+            metrics,
+            prices: PriceTable::default(),
+            limits: None,
+        }))
+    }
+}
+
+impl Accounting {
+    /// Counts calls in `metrics`, prices them by `prices`, and holds them to `budgets`. Calls that belong to no run go
+    /// into the ledger through `spool`; those of a run are given to who ends it.
+    pub fn new(
+        metrics: Arc<InferenceMetrics>,
+        prices: PriceTable,
+        budgets: Arc<Budgets>,
+        spool: Arc<UsageSpool>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self(Arc::new(Books {
+            metrics,
+            prices,
+            limits: Some(Limits {
+                budgets,
+                spool,
+                clock,
+            }),
+        }))
+    }
+
+    /// Fails when some budget of `payer` is used up. Costs nothing where none applies.
+    pub async fn check(&self, payer: impl FnOnce() -> Payer) -> Result<(), BudgetError> {
+        match &self.0.limits {
+            Some(limits) if limits.budgets.limits_anything() => {
+                limits.budgets.check(&payer()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a call: sets aside what it may cost where a budget applies. `prompt_tokens` estimates what the model will
+    /// read; `max_output_tokens` is the most it may write, where somebody said so.
+    pub async fn begin(
+        &self,
+        payer: Payer,
+        model: &ModelRef,
+        prompt_tokens: u64,
+        max_output_tokens: Option<u64>,
+    ) -> Result<ModelCall, BudgetError> {
+        let books = &self.0;
+        let hold = match &books.limits {
+            Some(limits) if limits.budgets.limits_anything() => {
+                let estimate = || {
+                    let assumed = limits.budgets.assumed_output_tokens();
+                    books.spend(
+                        model,
+                        Usage {
+                            input_tokens: prompt_tokens,
+                            output_tokens: max_output_tokens.unwrap_or(assumed),
+                            cached_input_tokens: 0,
+                        },
+                    )
+                };
+                limits.budgets.reserve(&payer, estimate).await?
+            }
+            _ => None,
+        };
+        Ok(ModelCall {
+            books: books.clone(),
+            payer,
+            model: model.clone(),
+            begun: Instant::now(),
+            prompt_tokens,
+            hold,
+            open: true,
+        })
+    }
+
+    /// Puts calls into the ledger that no end of a run will store.
+    pub(crate) fn keep(&self, calls: Vec<UsageRecord>) {
+        if let Some(limits) = &self.0.limits {
+            for call in calls {
+                limits.spool.push(call);
+            }
+        }
+    }
+
+    /// Stores the calls that wait to be stored.
+    pub async fn flush(&self) {
+        if let Some(limits) = &self.0.limits {
+            limits.spool.flush().await;
+        }
+    }
+}
+
+impl Books {
+    fn spend(&self, model: &ModelRef, usage: Usage) -> Spend {
+        Spend {
+            cost: self.prices.cost(model, usage).0,
+            tokens: usage.total_tokens(),
+        }
+    }
+}
+
+/// A call under way. One that is dropped was given up before the model wrote anything.
+pub struct ModelCall {
+    books: Arc<Books>,
+    payer: Payer,
+    model: ModelRef,
+    begun: Instant,
+    prompt_tokens: u64,
+    hold: Option<Hold>,
+    open: bool,
+}
+
+impl ModelCall {
+    /// The model that answers, where it is another than the one asked first.
+    pub fn answered_by(&mut self, model: &ModelRef) {
+        self.model.clone_from(model);
+    }
+
+    /// Ends the call. `told` is what the provider said of tokens; where it said nothing, `written` estimates what the
+    /// model wrote. Gives the record for the ledger unless nothing was used, and, where a budget applies, what ends when
+    /// it has counted the call.
+    #[must_use]
+    pub fn end(
+        mut self,
+        ending: Ending,
+        told: Usage,
+        written: u64,
+        at: Timestamp,
+    ) -> (Option<UsageRecord>, Option<JoinHandle<()>>) {
+        let (record, spent) = self.count(ending, told, written, at);
+        let settling = self.hold.take().map(|hold| hold.settle(spent));
+        (record, settling)
+    }
+
+    /// Ends a call that belongs to no run, without waiting: its record goes into the ledger a little later.
+    pub fn end_alone(mut self, ending: Ending, told: Usage, written: u64) {
+        self.end_now(ending, told, written);
+    }
+
+    fn end_now(&mut self, ending: Ending, told: Usage, written: u64) {
+        let books = self.books.clone();
+        let now = match &books.limits {
+            Some(limits) => limits.clock.now(),
+            None => Timestamp::EPOCH,
+        };
+        let (record, spent) = self.count(ending, told, written, now);
+        if let Some(hold) = self.hold.take() {
+            hold.settle(spent);
+        }
+        if let (Some(limits), Some(record)) = (&books.limits, record) {
+            limits.spool.push(record);
+        }
+    }
+
+    fn count(
+        &mut self,
+        ending: Ending,
+        told: Usage,
+        written: u64,
+        at: Timestamp,
+    ) -> (Option<UsageRecord>, Spend) {
+        self.open = false;
+        let is_told = told.total_tokens() > 0;
+        let usage = match ending {
+            _ if is_told => told,
+            // A failure before the first word costs nothing at any provider we know.
+            Ending::Failed if written == 0 => told,
+            _ => Usage {
+                input_tokens: self.prompt_tokens,
+                output_tokens: written,
+                cached_input_tokens: 0,
+            },
+        };
+        let metrics = &self.books.metrics;
+        match ending {
+            Ending::Succeeded => metrics.record(true, usage, self.begun.elapsed()),
+            Ending::Failed => metrics.record(false, usage, self.begun.elapsed()),
+            Ending::GivenUp => metrics.count_tokens(usage),
+        }
+        if usage == Usage::default() {
+            return (None, Spend::default());
+        }
+        let (cost, version): (MicroUsd, Option<&str>) = self.books.prices.cost(&self.model, usage);
+        let spent = Spend {
+            cost,
+            tokens: usage.total_tokens(),
+        };
+        let record = UsageRecord {
+            owner: self.payer.user.clone(),
+            key: self.payer.key.clone(),
+            session: self.payer.session.clone(),
+            run: self.payer.run.clone(),
+            model: self.model.clone(),
+            usage,
+            estimated: !is_told,
+            cost,
+            price_version: version.map(str::to_owned),
+            at,
+        };
+        (Some(record), spent)
+    }
+}
+
+impl Drop for ModelCall {
+    fn drop(&mut self) {
+        if self.open {
+            self.end_now(Ending::GivenUp, Usage::default(), 0);
+        }
+    }
+}

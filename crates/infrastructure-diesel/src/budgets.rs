@@ -1,0 +1,381 @@
+//! Budgets, and the windows in which spending is counted.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+use majordomo_application::ports::{
+    BudgetRepository, Durability, LimitedWindow, RepositoryError, WindowFull,
+};
+use majordomo_domain::{
+    ApiKeyId, AuditRecord, Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow,
+    MicroUsd, Spend, Timestamp, WindowUse,
+};
+
+use super::audit;
+use super::cached::Cached;
+use super::error::{Outcome, corrupt, to_stored};
+use super::schema::{budget_windows, budgets};
+use crate::backend::{Conn, Database};
+
+/// A row of `budgets`.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = budgets, treat_none_as_default_value = false)]
+struct BudgetRow {
+    subject: String,
+    period: String,
+    max_cost: Option<i64>,
+    max_tokens: Option<i64>,
+    set_at: i64,
+}
+
+impl From<&Budget> for BudgetRow {
+    fn from(budget: &Budget) -> Self {
+        Self {
+            subject: budget.subject.to_string(),
+            period: budget.period.as_str().to_owned(),
+            max_cost: budget.limit.cost.map(|cost| to_stored(cost.0)),
+            max_tokens: budget.limit.tokens.map(to_stored),
+            set_at: budget.set_at.as_micros(),
+        }
+    }
+}
+
+impl TryFrom<BudgetRow> for Budget {
+    type Error = RepositoryError;
+
+    fn try_from(row: BudgetRow) -> Result<Self, RepositoryError> {
+        let bad = |column| corrupt("budgets", column, format!("{}/{}", row.subject, row.period));
+        let limit = |stored: Option<i64>, column| match stored.map(u64::try_from) {
+            None => Ok(None),
+            Some(Ok(most)) => Ok(Some(most)),
+            Some(Err(_)) => Err(bad(column)),
+        };
+        Ok(Self {
+            subject: BudgetSubject::parse(&row.subject).ok_or_else(|| bad("subject"))?,
+            period: BudgetPeriod::parse(&row.period).ok_or_else(|| bad("period"))?,
+            limit: BudgetLimit {
+                cost: limit(row.max_cost, "max_cost")?.map(MicroUsd),
+                tokens: limit(row.max_tokens, "max_tokens")?,
+            },
+            set_at: Timestamp::from_micros(row.set_at),
+        })
+    }
+}
+
+/// What is counted in a row of `budget_windows`.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = budget_windows)]
+struct UseRow {
+    spent_cost: i64,
+    spent_tokens: i64,
+    reserved_cost: i64,
+    reserved_tokens: i64,
+    open_calls: i64,
+}
+
+impl From<UseRow> for WindowUse {
+    fn from(row: UseRow) -> Self {
+        let count = |stored: i64| u64::try_from(stored).unwrap_or_default();
+        let spend = |cost, tokens| Spend {
+            cost: MicroUsd(count(cost)),
+            tokens: count(tokens),
+        };
+        Self {
+            spent: spend(row.spent_cost, row.spent_tokens),
+            reserved: spend(row.reserved_cost, row.reserved_tokens),
+            open_calls: count(row.open_calls),
+        }
+    }
+}
+
+/// Adds to a window, which is begun where it is new, and gives what it holds then. Holds its row until the transaction
+/// ends: whoever adds next sees this.
+async fn add(
+    conn: &mut Conn,
+    window: &BudgetWindow,
+    spent: Spend,
+    reserved: (i64, i64),
+    calls: i64,
+) -> Outcome<WindowUse> {
+    let row = (
+        budget_windows::subject.eq(window.subject.to_string()),
+        budget_windows::period.eq(window.period.as_str()),
+        budget_windows::starts_at.eq(window.starts_at.as_micros()),
+        budget_windows::spent_cost.eq(to_stored(spent.cost.0)),
+        budget_windows::spent_tokens.eq(to_stored(spent.tokens)),
+        budget_windows::reserved_cost.eq(reserved.0),
+        budget_windows::reserved_tokens.eq(reserved.1),
+        budget_windows::open_calls.eq(calls),
+    );
+    let add = diesel::insert_into(budget_windows::table)
+        .values(row)
+        .on_conflict((
+            budget_windows::subject,
+            budget_windows::period,
+            budget_windows::starts_at,
+        ))
+        .do_update()
+        .set((
+            budget_windows::spent_cost
+                .eq(budget_windows::spent_cost + excluded(budget_windows::spent_cost)),
+            budget_windows::spent_tokens
+                .eq(budget_windows::spent_tokens + excluded(budget_windows::spent_tokens)),
+            budget_windows::reserved_cost
+                .eq(budget_windows::reserved_cost + excluded(budget_windows::reserved_cost)),
+            budget_windows::reserved_tokens
+                .eq(budget_windows::reserved_tokens + excluded(budget_windows::reserved_tokens)),
+            budget_windows::open_calls
+                .eq(budget_windows::open_calls + excluded(budget_windows::open_calls)),
+        ))
+        .returning(UseRow::as_returning());
+    let row: UseRow = Cached(add).get_result(conn).await?;
+    Ok(row.into())
+}
+
+async fn reserve(
+    conn: &mut Conn,
+    windows: &[LimitedWindow],
+    estimate: Spend,
+) -> Outcome<Result<(), WindowFull>> {
+    let (cost, tokens) = (to_stored(estimate.cost.0), to_stored(estimate.tokens));
+    for (done, limited) in windows.iter().enumerate() {
+        let after = add(conn, &limited.window, Spend::default(), (cost, tokens), 1).await?;
+        let before = WindowUse {
+            spent: after.spent,
+            reserved: after.reserved.minus(estimate),
+            open_calls: after.open_calls.saturating_sub(1),
+        };
+        if before.admits(limited.limit, estimate) {
+            continue;
+        }
+        for undone in windows.iter().take(done + 1) {
+            add(conn, &undone.window, Spend::default(), (-cost, -tokens), -1).await?;
+        }
+        return Ok(Err(WindowFull {
+            window: limited.clone(),
+            used: before,
+        }));
+    }
+    Ok(Ok(()))
+}
+
+async fn used(conn: &mut Conn, window: &BudgetWindow) -> Outcome<WindowUse> {
+    let row: Option<UseRow> = budget_windows::table
+        .find((
+            window.subject.to_string(),
+            window.period.as_str(),
+            window.starts_at.as_micros(),
+        ))
+        .select(UseRow::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.map(WindowUse::from).unwrap_or_default())
+}
+
+/// What was set for one API key also holds for its successor, and what it has spent counts on.
+pub(super) async fn inherit(conn: &mut Conn, from: &ApiKeyId, to: &ApiKeyId) -> Outcome<()> {
+    let subject = |key: &ApiKeyId| BudgetSubject::Key(key.clone()).to_string();
+    let (from, to) = (subject(from), subject(to));
+    let mut limits: Vec<BudgetRow> = budgets::table
+        .filter(budgets::subject.eq(&from))
+        .select(BudgetRow::as_select())
+        .load(conn)
+        .await?;
+    for row in &mut limits {
+        row.subject.clone_from(&to);
+    }
+    for row in limits {
+        diesel::insert_into(budgets::table)
+            .values(row)
+            .execute(conn)
+            .await?;
+    }
+    let spent: Vec<(String, i64, i64, i64)> = budget_windows::table
+        .filter(budget_windows::subject.eq(&from))
+        .select((
+            budget_windows::period,
+            budget_windows::starts_at,
+            budget_windows::spent_cost,
+            budget_windows::spent_tokens,
+        ))
+        .load(conn)
+        .await?;
+    for (period, starts_at, cost, tokens) in spent {
+        diesel::insert_into(budget_windows::table)
+            .values((
+                budget_windows::subject.eq(&to),
+                budget_windows::period.eq(period),
+                budget_windows::starts_at.eq(starts_at),
+                budget_windows::spent_cost.eq(cost),
+                budget_windows::spent_tokens.eq(tokens),
+                budget_windows::reserved_cost.eq(0),
+                budget_windows::reserved_tokens.eq(0),
+                budget_windows::open_calls.eq(0),
+            ))
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Budgets in a database.
+pub struct DieselBudgetRepository {
+    db: Arc<Database>,
+}
+
+impl DieselBudgetRepository {
+    pub(crate) const fn new(db: Arc<Database>) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl BudgetRepository for DieselBudgetRepository {
+    async fn list(&self, limit: u32) -> Result<Vec<Budget>, RepositoryError> {
+        self.db
+            .read(limit, |conn, limit| {
+                Box::pin(async move {
+                    let rows: Vec<BudgetRow> = budgets::table
+                        .order((budgets::subject.asc(), budgets::period.asc()))
+                        .limit(i64::from(*limit))
+                        .select(BudgetRow::as_select())
+                        .load(conn)
+                        .await?;
+                    let budgets: Result<_, RepositoryError> =
+                        rows.into_iter().map(Budget::try_from).collect();
+                    Ok(budgets?)
+                })
+            })
+            .await
+    }
+
+    async fn set(&self, budget: &Budget, act: &AuditRecord) -> Result<(), RepositoryError> {
+        let input = (budget.clone(), act.clone());
+        self.db
+            .write(Durability::Flushed, input, |conn, (budget, act)| {
+                Box::pin(async move {
+                    diesel::insert_into(budgets::table)
+                        .values(BudgetRow::from(budget))
+                        .on_conflict((budgets::subject, budgets::period))
+                        .do_update()
+                        .set((
+                            budgets::max_cost.eq(excluded(budgets::max_cost)),
+                            budgets::max_tokens.eq(excluded(budgets::max_tokens)),
+                            budgets::set_at.eq(excluded(budgets::set_at)),
+                        ))
+                        .execute(conn)
+                        .await?;
+                    audit::append(conn, act).await
+                })
+            })
+            .await
+    }
+
+    async fn remove(
+        &self,
+        subject: &BudgetSubject,
+        period: BudgetPeriod,
+        act: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        let input = (subject.to_string(), period, act.clone());
+        self.db
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (subject, period, act)| {
+                    Box::pin(async move {
+                        let row = budgets::table.find((subject, period.as_str()));
+                        let removed = diesel::delete(row).execute(conn).await? > 0;
+                        if removed {
+                            audit::append(conn, act).await?;
+                        }
+                        Ok(removed)
+                    })
+                },
+            )
+            .await
+    }
+
+    async fn reserve(
+        &self,
+        windows: &[LimitedWindow],
+        estimate: Spend,
+    ) -> Result<Result<(), WindowFull>, RepositoryError> {
+        // In one order everywhere: two that want the same rows never wait for one another in a circle.
+        let mut windows = windows.to_vec();
+        windows.sort_by(|a, b| a.window.cmp(&b.window));
+        self.db
+            .write(
+                Durability::Written,
+                (windows, estimate),
+                |conn, (windows, estimate)| Box::pin(reserve(conn, windows, *estimate)),
+            )
+            .await
+    }
+
+    async fn settle(
+        &self,
+        windows: &[BudgetWindow],
+        estimate: Spend,
+        spent: Spend,
+    ) -> Result<Vec<WindowUse>, RepositoryError> {
+        let mut ordered: Vec<(usize, BudgetWindow)> = windows.iter().cloned().enumerate().collect();
+        ordered.sort_by(|a, b| a.1.cmp(&b.1));
+        self.db
+            .write(
+                Durability::Written,
+                (ordered, estimate, spent),
+                |conn, (ordered, estimate, spent)| {
+                    Box::pin(async move {
+                        let given_up = (-to_stored(estimate.cost.0), -to_stored(estimate.tokens));
+                        let mut uses = Vec::with_capacity(ordered.len());
+                        for (place, window) in ordered {
+                            uses.push((*place, add(conn, window, *spent, given_up, -1).await?));
+                        }
+                        uses.sort_by_key(|(place, _)| *place);
+                        Ok(uses.into_iter().map(|(_, window_use)| window_use).collect())
+                    })
+                },
+            )
+            .await
+    }
+
+    async fn used(&self, windows: &[BudgetWindow]) -> Result<Vec<WindowUse>, RepositoryError> {
+        self.db
+            .read(windows.to_vec(), |conn, windows| {
+                Box::pin(async move {
+                    let mut uses = Vec::with_capacity(windows.len());
+                    for window in windows {
+                        uses.push(used(conn, window).await?);
+                    }
+                    Ok(uses)
+                })
+            })
+            .await
+    }
+
+    async fn release_all(&self, before: Timestamp) -> Result<(), RepositoryError> {
+        self.db
+            .write(Durability::Flushed, before.as_micros(), |conn, before| {
+                Box::pin(async move {
+                    let old = budget_windows::table.filter(budget_windows::starts_at.lt(*before));
+                    diesel::delete(old).execute(conn).await?;
+                    let open = budget_windows::table.filter(budget_windows::open_calls.ne(0));
+                    diesel::update(open)
+                        .set((
+                            budget_windows::reserved_cost.eq(0),
+                            budget_windows::reserved_tokens.eq(0),
+                            budget_windows::open_calls.eq(0),
+                        ))
+                        .execute(conn)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}

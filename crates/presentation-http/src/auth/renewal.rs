@@ -1,0 +1,104 @@
+//! What an answer gives a client to go on with: a fresh login token for one past half of its life, and a cookie for a
+//! pairing token, which works only once.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use actix_web::{HttpMessage as _, HttpRequest};
+use majordomo_application::Caller;
+use majordomo_application::access::{LoggedIn, Presented};
+
+use super::cookies::{LOGIN_COOKIE, SESSION_COOKIE, set_cookie};
+use crate::error::ApiError;
+use crate::kernel::Kernel;
+use crate::request::RequestContext;
+
+/// The header with a fresh login token, as Pixcode's clients know it.
+pub(crate) const REFRESHED_TOKEN: HeaderName = HeaderName::from_static("x-refreshed-token");
+
+/// What the answer to a request gives the client.
+#[derive(Default)]
+pub(crate) struct Renewal {
+    token: Option<String>,
+    cookie: Option<String>,
+}
+
+impl Renewal {
+    /// Writes the headers, where the handler has not set a cookie of its own.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        let value = |text: String| HeaderValue::try_from(text).ok();
+        if let Some(token) = self.token.and_then(value) {
+            headers.insert(REFRESHED_TOKEN, token);
+        }
+        if let Some(cookie) = self.cookie.and_then(value)
+            && !headers.contains_key(SET_COOKIE)
+        {
+            headers.insert(SET_COOKIE, cookie);
+        }
+    }
+}
+
+fn https(request: &HttpRequest) -> bool {
+    request
+        .extensions()
+        .get::<RequestContext>()
+        .is_some_and(|context| context.https)
+}
+
+/// Notes a fresh login token for the answer, where the caller needs one.
+pub(super) fn note(
+    kernel: &Kernel,
+    request: &HttpRequest,
+    presented: &Presented,
+    by_cookie: bool,
+    caller: &Caller,
+) {
+    let Some(issued) = kernel.access().renew_login(presented, caller) else {
+        return;
+    };
+    let cookie = by_cookie.then(|| {
+        set_cookie(
+            LOGIN_COOKIE,
+            &issued.secret,
+            issued.lifetime,
+            https(request),
+        )
+    });
+    request.extensions_mut().insert(Renewal {
+        token: Some(issued.secret),
+        cookie,
+    });
+}
+
+/// Exchanges a pairing token for what it stands for, and notes the cookie for the answer. Everything else stays as it is.
+pub(super) async fn redeem(
+    kernel: &Kernel,
+    request: &HttpRequest,
+    presented: Presented,
+) -> Result<Presented, ApiError> {
+    let Presented::Token(token) = &presented else {
+        return Ok(presented);
+    };
+    if !kernel.access().is_pairing(token) {
+        return Ok(presented);
+    }
+    let (access, token, source) = (
+        Arc::clone(kernel.access()),
+        token.clone(),
+        super::source(request),
+    );
+    let redeemed = kernel
+        .core()
+        .run(async move { access.redeem(&token, source).await })
+        .await?;
+    let (name, issued) = match redeemed {
+        LoggedIn::Session(issued) => (SESSION_COOKIE, issued),
+        LoggedIn::User(issued) => (LOGIN_COOKIE, issued),
+    };
+    let cookie = set_cookie(name, &issued.secret, issued.lifetime, https(request));
+    request.extensions_mut().insert(Renewal {
+        token: None,
+        cookie: Some(cookie),
+    });
+    Ok(Presented::Token(issued.secret))
+}

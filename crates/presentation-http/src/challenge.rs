@@ -1,0 +1,48 @@
+//! What a refused client is told about how to get a token (RFC 9728 section 5.1).
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
+
+use crate::kernel::Kernel;
+use crate::origin::requested_authority;
+use crate::request::RequestContext;
+
+/// The address under which the client has found this server, without a `/` at the end; `None` when its `Host` is no
+/// plain name or address.
+pub fn address_used(
+    kernel: &Kernel,
+    context: &RequestContext,
+    request: &HttpRequest,
+) -> Option<String> {
+    let authority = plain_authority(request)?;
+    let base = kernel.mounts().base().as_str();
+    Some(format!("{}://{authority}{base}", scheme(context)))
+}
+
+/// `Bearer`, with the address of the metadata that leads to the authorization server.
+pub(crate) fn challenge(
+    kernel: &Kernel,
+    context: &RequestContext,
+    request: &HttpRequest,
+) -> Option<HeaderValue> {
+    let authority = plain_authority(request)?;
+    let base = kernel.mounts().base().as_str();
+    let scheme = scheme(context);
+    HeaderValue::from_str(&format!(
+        "Bearer resource_metadata=\"{scheme}://{authority}/.well-known/oauth-protected-resource{base}\""
+    ))
+    .ok()
+}
+
+const fn scheme(context: &RequestContext) -> &'static str {
+    if context.https { "https" } else { "http" }
+}
+
+fn plain_authority(request: &HttpRequest) -> Option<&str> {
+    requested_authority(request.headers(), request.uri()).filter(|authority| {
+        !authority.is_empty()
+            && authority
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
+    })
+}

@@ -1,0 +1,122 @@
+//! Settings: read as one flat object, changed in any part. Secrets are set and never shown.
+
+mod catalogue;
+mod change;
+mod fields;
+mod model_choice;
+mod shown;
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use majordomo_application::settings::{SettingsError, SettingsService};
+use majordomo_application::{Caller, FieldError};
+use majordomo_presentation_http::openapi::{Body, Reply};
+use majordomo_presentation_http::{ApiError, Authenticated, ErrorClass, Kernel, Services};
+use paperclip::actix::api_v2_operation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::fails::Fails;
+use change::{CheckedChange, in_client_words, issue};
+
+/// Every setting by its name.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SettingsResponse(
+    /// Settings by name, without secrets; `settings_status` tells what waits for a restart, what the environment decides
+    /// and which secrets are set.
+    Map<String, Value>,
+);
+
+/// Settings to change, by name, or the same under `settings`.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ChangeSettingsRequest(#[schemars(with = "Map<String, Value>")] Value);
+
+/// What came of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SettingsChangedResponse {
+    /// Always `ok`.
+    status: &'static str,
+    /// What the user should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    warnings: Vec<String>,
+    /// Changed settings that take effect when the server starts again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    restart_required: Vec<String>,
+}
+
+/// GET /api/v1/settings: all settings, without secrets
+#[api_v2_operation(tags(Settings), operation_id = "get_settings")]
+pub(crate) async fn get_settings(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+) -> Result<Reply<SettingsResponse>, ApiError> {
+    let settings = Arc::clone(&services.settings);
+    let view = kernel
+        .core()
+        .run(async move { settings.view(&caller).await })
+        .await?;
+    Ok(Reply(SettingsResponse(shown::shown(&view))))
+}
+
+/// PUT /api/v1/settings: changes settings, all that are named or none
+///
+/// Values of the wrong kind are refused with 422, settings that protect the server with 403. Unknown settings are ignored
+/// and named in `warnings`.
+#[api_v2_operation(tags(Settings), operation_id = "change_settings")]
+pub(crate) async fn change_settings(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    body: Body<ChangeSettingsRequest>,
+) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
+    let settings = Arc::clone(&services.settings);
+    let body = body.0.0;
+    let changed = kernel
+        .core()
+        .run(async move {
+            // Who may change nothing is not told what is wrong with the body.
+            settings.may_update(&caller).map_err(ApiError::from)?;
+            let change = CheckedChange::parse(body)?;
+            change_as(&settings, &caller, change).await
+        })
+        .await?;
+    Ok(Fails(Reply(changed)))
+}
+
+async fn change_as(
+    settings: &SettingsService,
+    caller: &Caller,
+    change: CheckedChange,
+) -> Result<SettingsChangedResponse, ApiError> {
+    let view = settings.view(caller).await?;
+    let (update, mut warnings) = change.into_update(&view);
+    let report = settings.update(caller, update).await.map_err(told)?;
+    let told = report.warnings.iter().map(|words| in_client_words(words));
+    warnings.extend(told);
+    let restart = report.after_restart.iter();
+    Ok(SettingsChangedResponse {
+        status: "ok",
+        warnings,
+        restart_required: restart
+            .map(|key| catalogue::name_of(key).to_owned())
+            .collect(),
+    })
+}
+
+/// A failure with the settings' names as clients know them.
+fn told(error: SettingsError) -> ApiError {
+    match error {
+        SettingsError::Invalid(fields) => {
+            let issues = fields.iter().map(|FieldError { field, error }| {
+                issue(catalogue::name_of(field), "value_error", error.as_str())
+            });
+            ApiError::invalid(ErrorClass::Invalid, issues.collect())
+        }
+        error => error.into(),
+    }
+}

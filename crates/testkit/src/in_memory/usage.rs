@@ -1,0 +1,179 @@
+//! The ledger of model calls and the budgets in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use majordomo_application::ports::{
+    BudgetRepository, LimitedWindow, RepositoryError, UsageLedger, WindowFull,
+};
+use majordomo_domain::{
+    AuditRecord, Budget, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, Spend, Timestamp,
+    Usage, UsageRecord, UsageSum, UserId, WindowUse,
+};
+
+use super::{InMemoryStore, count};
+
+/// What is spent and what may be.
+#[derive(Default)]
+pub(super) struct Books {
+    pub(super) calls: Vec<UsageRecord>,
+    pub(super) budgets: BTreeMap<(String, BudgetPeriod), Budget>,
+    pub(super) windows: BTreeMap<BudgetWindow, WindowUse>,
+}
+
+#[async_trait]
+impl UsageLedger for InMemoryStore {
+    async fn append(&self, calls: &[UsageRecord]) -> Result<(), RepositoryError> {
+        self.state().books.calls.extend_from_slice(calls);
+        Ok(())
+    }
+
+    async fn sums(
+        &self,
+        owner: &UserId,
+        since: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<UsageSum>, RepositoryError> {
+        let state = self.state();
+        let calls = state
+            .books
+            .calls
+            .iter()
+            .filter(|call| call.owner == *owner && since.is_none_or(|since| call.at >= since));
+        let mut sums: BTreeMap<(String, String), UsageSum> = BTreeMap::new();
+        for call in calls {
+            let key = (call.model.provider.clone(), call.model.model.clone());
+            let sum = sums.entry(key).or_insert_with(|| UsageSum {
+                model: call.model.clone(),
+                usage: Usage::default(),
+                cost: MicroUsd(0),
+                calls: 0,
+            });
+            sum.usage = sum.usage.plus(call.usage);
+            sum.cost = MicroUsd(sum.cost.0 + call.cost.0);
+            sum.calls += 1;
+        }
+        let mut sums: Vec<UsageSum> = sums.into_values().collect();
+        sums.sort_by_key(|sum| std::cmp::Reverse(sum.calls));
+        sums.truncate(count(limit));
+        Ok(sums)
+    }
+
+    async fn recent(
+        &self,
+        owner: &UserId,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>, RepositoryError> {
+        let state = self.state();
+        let calls = state.books.calls.iter().rev();
+        let mut calls: Vec<UsageRecord> =
+            calls.filter(|call| call.owner == *owner).cloned().collect();
+        calls.sort_by_key(|call| std::cmp::Reverse(call.at));
+        calls.truncate(count(limit));
+        Ok(calls)
+    }
+
+    async fn clear(&self, owner: &UserId, act: &AuditRecord) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let before = state.books.calls.len();
+        state.books.calls.retain(|call| call.owner != *owner);
+        let cleared = before - state.books.calls.len();
+        state.append_audit(act);
+        Ok(u64::try_from(cleared).unwrap_or(u64::MAX))
+    }
+}
+
+#[async_trait]
+impl BudgetRepository for InMemoryStore {
+    async fn list(&self, limit: u32) -> Result<Vec<Budget>, RepositoryError> {
+        let state = self.state();
+        let budgets = state.books.budgets.values().take(count(limit));
+        Ok(budgets.cloned().collect())
+    }
+
+    async fn set(&self, budget: &Budget, act: &AuditRecord) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let key = (budget.subject.to_string(), budget.period);
+        state.books.budgets.insert(key, budget.clone());
+        state.append_audit(act);
+        Ok(())
+    }
+
+    async fn remove(
+        &self,
+        subject: &BudgetSubject,
+        period: BudgetPeriod,
+        act: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let key = (subject.to_string(), period);
+        let removed = state.books.budgets.remove(&key).is_some();
+        if removed {
+            state.append_audit(act);
+        }
+        Ok(removed)
+    }
+
+    async fn reserve(
+        &self,
+        windows: &[LimitedWindow],
+        estimate: Spend,
+    ) -> Result<Result<(), WindowFull>, RepositoryError> {
+        let mut state = self.state();
+        let books = &mut state.books;
+        let full = windows.iter().find_map(|limited| {
+            let used = books.windows.get(&limited.window).copied();
+            let used = used.unwrap_or_default();
+            (!used.admits(limited.limit, estimate)).then(|| WindowFull {
+                window: limited.clone(),
+                used,
+            })
+        });
+        if let Some(full) = full {
+            return Ok(Err(full));
+        }
+        for limited in windows {
+            let used = books.windows.entry(limited.window.clone()).or_default();
+            used.reserved = used.reserved.plus(estimate);
+            used.open_calls += 1;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn settle(
+        &self,
+        windows: &[BudgetWindow],
+        estimate: Spend,
+        spent: Spend,
+    ) -> Result<Vec<WindowUse>, RepositoryError> {
+        let mut state = self.state();
+        let books = &mut state.books;
+        let settled = windows.iter().map(|window| {
+            let used = books.windows.entry(window.clone()).or_default();
+            used.reserved = used.reserved.minus(estimate);
+            used.open_calls = used.open_calls.saturating_sub(1);
+            used.spent = used.spent.plus(spent);
+            *used
+        });
+        Ok(settled.collect())
+    }
+
+    async fn used(&self, windows: &[BudgetWindow]) -> Result<Vec<WindowUse>, RepositoryError> {
+        let state = self.state();
+        let used = windows
+            .iter()
+            .map(|window| state.books.windows.get(window).copied());
+        Ok(used.map(Option::unwrap_or_default).collect())
+    }
+
+    async fn release_all(&self, before: Timestamp) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let windows = &mut state.books.windows;
+        windows.retain(|window, _| window.starts_at >= before);
+        for used in windows.values_mut() {
+            used.reserved = Spend::default();
+            used.open_calls = 0;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+DROP TABLE budget_windows;
+DROP TABLE budgets;
+DROP TABLE usage_records;

@@ -1,0 +1,3 @@
+DROP TABLE self_audit_reports;
+DROP TABLE audit_chain;
+DROP TABLE audit_entries;

@@ -1,0 +1,144 @@
+//! A server with several users, one of whom owns objects that hold a canary.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::operations::Operation;
+use crate::harness::{Options, Server};
+
+/// A word of every text of the owner, which others may search for.
+pub(crate) const WORD: &str = "zebrafinch";
+
+/// The owner's secret, in every text beside [`WORD`]: whoever reads it has read the owner's data.
+pub(crate) const CANARY: &str = "kq7canary";
+
+/// What a request may name.
+pub(crate) const KINDS: [&str; 4] = ["session", "run", "key", "model"];
+
+/// Ids of one object of each kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Ids(Vec<(&'static str, String)>);
+
+impl Ids {
+    /// Ids that look right and name nothing.
+    pub(crate) fn of_nothing() -> Self {
+        Self(vec![
+            ("session", "no-such-session".to_owned()),
+            ("run", "01a1fe00-0000-7000-8000-000000000000".to_owned()),
+            ("key", "01a1fe00-0000-7000-8000-000000000001".to_owned()),
+            ("model", "no-such-model".to_owned()),
+        ])
+    }
+
+    fn get(&self, kind: &str) -> &str {
+        let found = self.0.iter().find(|(known, _)| *known == kind);
+        &found.unwrap_or_else(|| panic!("no id of a {kind}")).1
+    }
+
+    /// The ids that belong to their owner alone.
+    pub(crate) fn private(&self) -> impl Iterator<Item = &str> {
+        let private = self.0.iter().filter(|(kind, _)| *kind != "model");
+        private.map(|(_, id)| id.as_str())
+    }
+
+    /// `text` with these ids in the place of `{kind}`.
+    fn fill(&self, text: &str) -> String {
+        let filled = text.replace("{word}", WORD);
+        self.0.iter().fold(filled, |text, (kind, id)| {
+            text.replace(&format!("{{{kind}}}"), id)
+        })
+    }
+
+    /// Path and query of an operation.
+    pub(crate) fn target(&self, operation: &Operation) -> String {
+        let (_, path) = operation.parts();
+        let mut names = operation.names.iter();
+        let segments: Vec<String> = path
+            .split('/')
+            .map(|segment| {
+                if segment.starts_with('{') {
+                    let kind = names
+                        .next()
+                        .unwrap_or_else(|| panic!("{}: say what {segment} names", operation.route));
+                    self.get(kind).to_owned()
+                } else {
+                    segment.to_owned()
+                }
+            })
+            .collect();
+        let path = segments.join("/");
+        match operation.query {
+            "" => path,
+            query => format!("{path}?{}", self.fill(query)),
+        }
+    }
+
+    /// The body of an operation.
+    pub(crate) fn body(&self, operation: &Operation) -> Option<Value> {
+        let body = operation.body;
+        (!body.is_empty()).then(|| serde_json::from_str(&self.fill(body)).unwrap())
+    }
+}
+
+/// Keys of the settings, each of a user of its own.
+pub(crate) const BOB: &str = "sk-bob-0123456789abcdef";
+
+/// A server on which nobody is let in without a credential.
+pub(crate) async fn start() -> Server {
+    Server::start(Options::config(format!(
+        "[security]\nrate_limit_enabled = false\nlocalhost_auth_bypass = false\n\
+         [security.api_key_users]\n\"{BOB}\" = \"3f0e8a6e-43a5-4a5e-9d6f-1f2d3c4b5a69\"\n"
+    )))
+    .await
+}
+
+/// Objects of the operator, of every kind, all with the canary.
+pub(crate) async fn seed(server: &Server) -> Ids {
+    let text = format!("{WORD} {CANARY}");
+    let session = "owners-session";
+    let said = json!({ "content": text, "session_id": session });
+    let events = server
+        .stream("/api/v1/chat/stream", &said)
+        .await
+        .rest()
+        .await;
+    let last = events.last().unwrap().id.clone().unwrap();
+    let (run, _) = last.rsplit_once('.').unwrap();
+    let title = json!({ "title": text });
+    let path = format!("/api/v1/sessions/{session}/title");
+    server.post(&path, &title).await.with_status(200);
+    let key = json!({ "name": text, "scopes": ["chat"] });
+    let key = server.post("/api/v1/auth/api-keys", &key).await.ok();
+    Ids(vec![
+        ("session", session.to_owned()),
+        ("run", run.to_owned()),
+        ("key", key["id"].as_str().unwrap().to_owned()),
+        ("model", "no-such-model".to_owned()),
+    ])
+}
+
+/// What the operator has, to see that nobody has changed it.
+pub(crate) async fn belongings(server: &Server) -> String {
+    let mut all = String::new();
+    for path in [
+        "/api/v1/sessions",
+        "/api/v1/sessions/owners-session/history",
+        "/api/v1/auth/api-keys",
+    ] {
+        all += &server.get(path).await.with_status(200).text;
+    }
+    assert!(all.contains(CANARY), "the canary is not where it belongs");
+    all
+}
+
+/// An API key of the operator with these scopes.
+pub(crate) async fn key_with(server: &Server, scopes: &[&str]) -> String {
+    let key = json!({ "name": "scoped", "scopes": scopes });
+    let key = server.post("/api/v1/auth/api-keys", &key).await.ok();
+    key["key"].as_str().unwrap().to_owned()
+}
+
+/// The method of an operation.
+pub(crate) fn method(operation: &Operation) -> Method {
+    operation.parts().0.parse().unwrap()
+}
