@@ -12,7 +12,7 @@ pub(crate) use answer::Answer;
 pub(crate) use binary::{Finished, binary, run, workspace};
 pub(crate) use events::{Broken, Event, EventStream, parse_events};
 pub(crate) use model::{ModelServer, counted};
-pub(crate) use server::{Options, Refused, Server};
+pub(crate) use server::{Options, Refused, Server, WITHOUT_LIMITS};
 pub(crate) use socket::Socket;
 pub(crate) use waiting::{PATIENCE, eventually, within};
 
@@ -23,12 +23,13 @@ pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-/// A client that trusts nobody and goes through no proxy.
+/// A client that trusts nobody, goes through no proxy and follows no redirection.
 pub(crate) fn http_client() -> reqwest::Client {
     // The client is built with TLS whether or not a test speaks it; a second installation is refused, and means nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
         .timeout(std::time::Duration::from_mins(1))
         .build()
         .unwrap()

@@ -190,6 +190,13 @@ async fn each_operation_needs_exactly_its_scope() {
                 Access::Anyone(_) => (true, false),
                 Access::Scoped(_) | Access::Public(_) => continue,
             };
+            let without = match operation.or {
+                None => without.clone(),
+                Some(other) => {
+                    let neither = others.iter().copied().filter(|one| *one != other);
+                    key_with(&server, &neither.collect::<Vec<_>>()).await
+                }
+            };
             let seen = ask(&server, operation, &nothing, Some(&without)).await;
             if (seen.status == 403) != refuses {
                 wrong.push((operation.route, format!("without {missing}"), seen.status));

@@ -11,7 +11,10 @@ const ASKED: [(&str, &str); 6] = [
     ("client_id", "pocketpaw-desktop"),
     ("redirect_uri", "http://localhost:54321"),
     ("scope", "admin"),
-    ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+    (
+        "code_challenge",
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    ),
     ("code_challenge_method", "S256"),
     ("state", "a&b=\"c"),
 ];
@@ -61,14 +64,23 @@ fn text(value: &Value, name: &str) -> String {
 /// The whole life of an app's access.
 async fn desktop_app_signs_in(mut server: Server) {
     let page = page(&server).await.with_status(200);
-    let (_, rest) = page.text.split_once("name=\"consent_token\" value=\"").unwrap();
+    let (_, rest) = page
+        .text
+        .split_once("name=\"consent_token\" value=\"")
+        .unwrap();
     let consent_token = rest.split('"').next().unwrap();
-    assert_eq!(consent(&server, "forged").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        consent(&server, "forged").await.status(),
+        StatusCode::FORBIDDEN
+    );
     let answer = consent(&server, consent_token).await;
     assert_eq!(answer.status(), StatusCode::FOUND);
     let location = answer.headers()["location"].to_str().unwrap();
     let location = reqwest::Url::parse(location).unwrap();
-    assert_eq!((location.host_str(), location.port()), (Some("localhost"), Some(54321)));
+    assert_eq!(
+        (location.host_str(), location.port()),
+        (Some("localhost"), Some(54321))
+    );
     let sent: std::collections::BTreeMap<_, _> = location.query_pairs().into_owned().collect();
     assert_eq!(sent["state"], "a&b=\"c");
     assert_eq!(sent["iss"], format!("http://{}", server.address));
@@ -79,7 +91,9 @@ async fn desktop_app_signs_in(mut server: Server) {
     });
     let made = token(&server, exchange).await.ok();
     let (access, refresh) = (text(&made, "access_token"), text(&made, "refresh_token"));
-    with_token(&server, "/api/v1/auth/api-keys", &access).await.ok();
+    with_token(&server, "/api/v1/auth/api-keys", &access)
+        .await
+        .ok();
 
     // What was granted outlives the server; neither code nor tokens are anywhere in its files.
     server.stop().await;
@@ -87,7 +101,9 @@ async fn desktop_app_signs_in(mut server: Server) {
         let path = entry.unwrap().path();
         if let Ok(bytes) = std::fs::read(&path) {
             for secret in [&access, &refresh, &sent["code"]] {
-                let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+                let found = bytes
+                    .windows(secret.len())
+                    .any(|part| part == secret.as_bytes());
                 assert!(!found, "{}", path.display());
             }
         }
@@ -97,13 +113,21 @@ async fn desktop_app_signs_in(mut server: Server) {
     let refreshed = json!({ "grant_type": "refresh_token", "refresh_token": refresh });
     let made = token(&server, refreshed.clone()).await.ok();
     let renewed = text(&made, "access_token");
-    with_token(&server, "/api/v1/sessions", &access).await.with_status(401);
+    with_token(&server, "/api/v1/sessions", &access)
+        .await
+        .with_status(401);
     with_token(&server, "/api/v1/sessions", &renewed).await.ok();
 
     // The refresh token comes a second time: somebody has stolen it, and nothing works any more.
     token(&server, refreshed).await.with_status(400);
-    let refused = with_token(&server, "/api/v1/sessions", &renewed).await.with_status(401);
-    assert!(refused.header("www-authenticate").contains("/.well-known/oauth-protected-resource"));
+    let refused = with_token(&server, "/api/v1/sessions", &renewed)
+        .await
+        .with_status(401);
+    assert!(
+        refused
+            .header("www-authenticate")
+            .contains("/.well-known/oauth-protected-resource")
+    );
 }
 
 #[tokio::test]
@@ -113,7 +137,7 @@ async fn a_desktop_app_signs_in() {
 
 #[tokio::test]
 async fn a_desktop_app_signs_in_with_postgresql() {
-    let Some(cluster) = PostgresCluster::shared().await else {
+    let Some(cluster) = PostgresCluster::shared() else {
         skipped("no PostgreSQL");
         return;
     };
@@ -126,10 +150,24 @@ async fn a_desktop_app_signs_in_with_postgresql() {
 async fn an_app_finds_its_way_by_the_metadata() {
     let server = Server::assistant().await;
     let url = server.url("/.well-known/oauth-authorization-server");
-    let metadata: Value = http_client().get(url).send().await.unwrap().json().await.unwrap();
-    for name in ["token_endpoint", "revocation_endpoint", "authorization_endpoint"] {
+    let metadata: Value = http_client()
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    for name in [
+        "token_endpoint",
+        "revocation_endpoint",
+        "authorization_endpoint",
+    ] {
         let endpoint = metadata[name].as_str().unwrap();
         let status = http_client().post(endpoint).send().await.unwrap().status();
-        assert!(status.is_client_error() && status != StatusCode::NOT_FOUND, "{endpoint}: {status}");
+        assert!(
+            status.is_client_error() && status != StatusCode::NOT_FOUND,
+            "{endpoint}: {status}"
+        );
     }
 }

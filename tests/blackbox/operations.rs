@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::server::WITHOUT_LIMITS;
+use crate::harness::WITHOUT_LIMITS;
 use crate::harness::{Answer, Event, EventStream, ModelServer, Options, PATIENCE, Server, within};
 
 const EVENTS: &str = "/api/v1/events/stream";

@@ -22,6 +22,8 @@ pub(crate) struct Operation {
     /// Method and path as in the document.
     pub(crate) route: &'static str,
     pub(crate) access: Access,
+    /// Another scope that is as good, if any.
+    pub(crate) or: Option<&'static str>,
     /// Whether viewers are refused.
     pub(crate) changes: bool,
     /// What the path's parameters name, in order: kinds of [`Ids`](super::world::Ids).
@@ -38,6 +40,7 @@ const fn operation(route: &'static str, access: Access, changes: bool) -> Operat
     Operation {
         route,
         access,
+        or: None,
         changes,
         names: &[],
         query: "",
@@ -71,9 +74,21 @@ const fn full_access(route: &'static str) -> Operation {
     operation(route, Operator, true)
 }
 
+/// For people who signed in, and for no key.
+const fn in_person(route: &'static str) -> Operation {
+    operation(route, Operator, false)
+}
+
 impl Operation {
     const fn of(self, names: &'static [&'static str]) -> Self {
         Self { names, ..self }
+    }
+
+    const fn or(self, scope: &'static str) -> Self {
+        Self {
+            or: Some(scope),
+            ..self
+        }
     }
 
     const fn query(self, query: &'static str) -> Self {
@@ -109,18 +124,35 @@ impl Operation {
 const DOCUMENTATION: &str = "describes the API, which is no secret";
 const PROBE: &str = "says only whether the server works";
 const LOGIN: &str = "takes the credential it is about itself";
+const REPORTS: &str = "the findings of the whole server, for administrators";
+const METADATA: &str = "tells apps where to sign in, which is no secret";
+/// What an app asks of a user.
+pub(crate) const AUTHORIZE_QUERY: &str = "client_id=pocketpaw-desktop&redirect_uri=http://127.0.0.1:1420/oauth-callback&response_type=code\
+     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
 /// All of them, by dialect and path.
 #[rustfmt::skip] // One line for each operation.
 pub(crate) const OPERATIONS: &[Operation] = &[
     // PocketPaw, dashboard
+    reads("GET /api/audit", "admin"),
+    changes("DELETE /api/audit", "admin"),
     public("POST /api/auth/login", LOGIN),
     anyone("POST /api/auth/logout", "removes the caller's own cookie"),
     public("POST /api/auth/session", LOGIN),
     anyone("GET /api/health", "the server's health is the same for all").shared(PROBE),
+    anyone("POST /api/health/check", "the server's health is the same for all").shared(PROBE),
+    reads("GET /api/health/errors", "admin"),
+    changes("DELETE /api/health/errors", "admin"),
+    reads("GET /api/identity", "admin"),
+    changes("PUT /api/identity", "admin").body(r#"{"user_file":"taken"}"#),
     reads("GET /api/memory/session", "sessions").query("id={session}"),
     reads("GET /api/memory/session/export", "sessions").query("id={session}"),
     reads("GET /api/memory/sessions", "sessions"),
+    reads("GET /api/oauth/authorize", "settings:write"),
+    changes("POST /api/security-audit", "admin").shared(REPORTS),
+    reads("GET /api/self-audit/reports", "admin").shared(REPORTS),
+    reads("GET /api/self-audit/reports/{date}", "admin").of(&["date"]),
+    changes("POST /api/self-audit/run", "admin").shared(REPORTS),
     reads("GET /api/sessions", "sessions"),
     reads("GET /api/sessions/search", "sessions").query("q={word}"),
     changes("DELETE /api/sessions/{id}", "sessions").of(&["session"]),
@@ -128,6 +160,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     full_access("POST /api/token/regenerate"),
     anyone("GET /api/version", "the server's version is the same for all"),
     // PocketPaw
+    public("GET /.well-known/oauth-authorization-server", METADATA),
+    public("GET /.well-known/oauth-protected-resource", METADATA),
+    public("GET /oauth/callback", "where other services send the user's browser back"),
+    reads("GET /api/v1/agent/status", "chat"),
+    reads("GET /api/v1/agent/status/stream", "chat"),
+    reads("GET /api/v1/audit", "admin"),
+    changes("DELETE /api/v1/audit", "admin"),
     reads("GET /api/v1/auth/api-keys", "admin"),
     changes("POST /api/v1/auth/api-keys", "admin").body(r#"{"name":"n","scopes":["chat"]}"#),
     changes("DELETE /api/v1/auth/api-keys/{id}", "admin").of(&["key"]),
@@ -135,6 +174,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     public("POST /api/v1/auth/login", LOGIN),
     anyone("POST /api/v1/auth/logout", "removes the caller's own cookie"),
     public("POST /api/v1/auth/session", LOGIN),
+    reads("GET /api/v1/budgets", "admin"),
+    changes("PUT /api/v1/budgets", "admin").body(r#"{"subject":"user:somebody","period":"day","max_tokens":1}"#),
+    changes("DELETE /api/v1/budgets", "admin").query("subject=user:nobody&period=day"),
     changes("POST /api/v1/chat", "chat").body(r#"{"content":"hi","session_id":"{session}"}"#),
     changes("POST /api/v1/chat/stop", "chat").query("session_id={session}"),
     reads("GET /api/v1/chat/stream", "chat").query("run={run}"),
@@ -142,9 +184,31 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET /api/v1/diagnostics/proxy", "admin"),
     reads("GET /api/v1/diagnostics/proxy/stream", "admin"),
     public("GET /api/v1/docs", DOCUMENTATION),
+    reads("GET /api/v1/events/stream", "chat"),
     anyone("GET /api/v1/health", "the server's health is the same for all").shared(PROBE),
+    anyone("POST /api/v1/health/check", "the server's health is the same for all").shared(PROBE),
+    reads("GET /api/v1/health/errors", "admin"),
+    changes("DELETE /api/v1/health/errors", "admin"),
+    reads("GET /api/v1/identity", "admin"),
+    changes("PUT /api/v1/identity", "admin").body(r#"{"user_file":"taken"}"#),
+    reads("GET /api/v1/metrics/system", "metrics").shared("the load of the whole machine"),
+    reads("GET /api/v1/metrics/usage", "metrics"),
+    changes("DELETE /api/v1/metrics/usage", "metrics"),
+    reads("GET /api/v1/metrics/usage/recent", "metrics"),
+    in_person("GET /api/v1/oauth/authorize").query(AUTHORIZE_QUERY),
+    public("POST /api/v1/oauth/authorize/consent", LOGIN),
+    public("POST /api/v1/oauth/authorize/sign-in", LOGIN),
+    reads("GET /api/v1/oauth/grants", "settings:read"),
+    changes("DELETE /api/v1/oauth/grants/{id}", "settings:write").of(&["grant"]),
+    public("POST /api/v1/oauth/register", "switched off, or for every app"),
+    public("POST /api/v1/oauth/revoke", LOGIN),
+    public("POST /api/v1/oauth/token", LOGIN),
     public("GET /api/v1/openapi.json", DOCUMENTATION),
     public("GET /api/v1/redoc", DOCUMENTATION),
+    changes("POST /api/v1/security-audit", "admin").shared(REPORTS),
+    reads("GET /api/v1/self-audit/reports", "admin").shared(REPORTS),
+    reads("GET /api/v1/self-audit/reports/{date}", "admin").of(&["date"]),
+    changes("POST /api/v1/self-audit/run", "admin").shared(REPORTS),
     reads("GET /api/v1/sessions", "sessions"),
     changes("POST /api/v1/sessions", "sessions"),
     reads("GET /api/v1/sessions/search", "sessions").query("q={word}"),
@@ -152,6 +216,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET /api/v1/sessions/{id}/export", "sessions").of(&["session"]),
     reads("GET /api/v1/sessions/{id}/history", "sessions").of(&["session"]),
     changes("POST /api/v1/sessions/{id}/title", "sessions").of(&["session"]).body(r#"{"title":"taken"}"#),
+    reads("GET /api/v1/settings", "settings:read").or("settings:write"),
+    changes("PUT /api/v1/settings", "settings:write").body(r#"{"settings":{}}"#),
     full_access("POST /api/v1/token/regenerate"),
     anyone("GET /api/v1/version", "the server's version is the same for all"),
     // PiSovereign
@@ -169,7 +235,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET /v1/system/models", "chat"),
     reads("GET /v1/system/status", "metrics").shared("counters of the whole server, of no user"),
     // Pixcode
+    public("POST /api/auth/register", "makes the first user, once"),
+    public("GET /api/auth/status", "tells the client which form to show"),
+    anyone("GET /api/auth/user", "tells callers who they are"),
     reads("GET /api/search/conversations", "sessions").query("q={word}"),
+    reads("GET /api/settings/api-keys", "admin"),
+    changes("POST /api/settings/api-keys", "admin").body(r#"{"keyName":"n"}"#),
+    changes("DELETE /api/settings/api-keys/{id}", "admin").of(&["key"]),
+    changes("PATCH /api/settings/api-keys/{id}/toggle", "admin").of(&["key"]).body(r#"{"isActive":false}"#),
+    reads("GET /api/settings/notification-preferences", "settings:read"),
+    changes("PUT /api/settings/notification-preferences", "settings:write").body(r#"{"channels":{},"events":{}}"#),
     // OpenAI
     reads("GET /v1/chat/completions", "chat").query("run={run}"),
     changes("POST /v1/chat/completions", "chat")

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::operations::Operation;
-use crate::harness::{Options, Server};
+use super::operations::{AUTHORIZE_QUERY, Operation};
+use crate::harness::{Answer, Options, Server};
 
 /// A word of every text of the owner, which others may search for.
 pub(crate) const WORD: &str = "zebrafinch";
@@ -13,7 +13,7 @@ pub(crate) const WORD: &str = "zebrafinch";
 pub(crate) const CANARY: &str = "kq7canary";
 
 /// What a request may name.
-pub(crate) const KINDS: [&str; 4] = ["session", "run", "key", "model"];
+pub(crate) const KINDS: [&str; 6] = ["session", "run", "key", "grant", "model", "date"];
 
 /// Ids of one object of each kind.
 #[derive(Debug, Clone)]
@@ -26,7 +26,9 @@ impl Ids {
             ("session", "no-such-session".to_owned()),
             ("run", "01a1fe00-0000-7000-8000-000000000000".to_owned()),
             ("key", "01a1fe00-0000-7000-8000-000000000001".to_owned()),
+            ("grant", "0123456789abcdef0123456789abcdef".to_owned()),
             ("model", "no-such-model".to_owned()),
+            ("date", "2001-01-01".to_owned()),
         ])
     }
 
@@ -37,7 +39,10 @@ impl Ids {
 
     /// The ids that belong to their owner alone.
     pub(crate) fn private(&self) -> impl Iterator<Item = &str> {
-        let private = self.0.iter().filter(|(kind, _)| *kind != "model");
+        let private = self
+            .0
+            .iter()
+            .filter(|(kind, _)| !matches!(*kind, "model" | "date"));
         private.map(|(_, id)| id.as_str())
     }
 
@@ -113,8 +118,41 @@ pub(crate) async fn seed(server: &Server) -> Ids {
         ("session", session.to_owned()),
         ("run", run.to_owned()),
         ("key", key["id"].as_str().unwrap().to_owned()),
+        ("grant", grant(server).await),
         ("model", "no-such-model".to_owned()),
+        ("date", "2001-01-01".to_owned()),
     ])
+}
+
+/// The operator's leave for an app to act for them, given in person; its id.
+async fn grant(server: &Server) -> String {
+    let person = json!({ "username": "operator", "password": "correct horse" });
+    let person = server.post("/api/auth/register", &person).await.ok();
+    let login = person["token"].as_str().unwrap();
+    let path = format!("/api/v1/oauth/authorize?{AUTHORIZE_QUERY}");
+    let page = server.anonymous(Method::GET, &path).bearer_auth(login);
+    let page = Answer::of(page.send().await.unwrap())
+        .await
+        .with_status(200);
+    let (_, rest) = page
+        .text
+        .split_once("name=\"consent_token\" value=\"")
+        .unwrap();
+    let token = rest.split('"').next().unwrap();
+    let answer = server
+        .anonymous(Method::POST, "/api/v1/oauth/authorize/consent")
+        .bearer_auth(login)
+        .header("origin", format!("http://{}", server.address))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!(
+            "{AUTHORIZE_QUERY}&consent_token={token}&action=allow"
+        ))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 302);
+    let grants = server.get("/api/v1/oauth/grants").await.ok();
+    grants[0]["id"].as_str().unwrap().to_owned()
 }
 
 /// What the operator has, to see that nobody has changed it.
@@ -124,6 +162,9 @@ pub(crate) async fn belongings(server: &Server) -> String {
         "/api/v1/sessions",
         "/api/v1/sessions/owners-session/history",
         "/api/v1/auth/api-keys",
+        "/api/v1/oauth/grants",
+        "/api/v1/identity",
+        "/api/v1/budgets",
     ] {
         all += &server.get(path).await.with_status(200).text;
     }
