@@ -9,9 +9,8 @@ use majordomo_presentation_http::openapi::{OneOf, Params, Reply, Sse};
 use majordomo_presentation_http::sse::Frame;
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Services};
 use paperclip::actix::api_v2_operation;
-use serde_json::json;
 
-use dto::{SearchEvent, SearchParams, SearchResponse};
+use dto::{SearchEvent, SearchParams, SearchResponse, SearchResult};
 
 /// What the search answers: events, or one JSON object.
 type Found = OneOf<Sse<SearchEvent>, Reply<SearchResponse>>;
@@ -43,9 +42,9 @@ pub(crate) async fn search_conversations(
     Ok(if wants_json(request.headers()) {
         OneOf::Second(Reply(SearchResponse::from(hits)))
     } else {
-        let result =
-            (!hits.is_empty()).then(|| Frame::json(&SearchEvent::from(hits)).event("result"));
-        let done = Frame::json(&json!({})).event("done");
+        let found = (!hits.is_empty()).then(|| SearchEvent::Result(SearchResult::from(hits)));
+        let result = found.map(|found| Frame::json(&found).event("result"));
+        let done = Frame::json(&SearchEvent::Done {}).event("done");
         OneOf::First(Sse::new(stream::iter(result.into_iter().chain([done]))))
     })
 }

@@ -32,7 +32,7 @@ pub(crate) struct CreateApiKeyRequest {
     #[schemars(with = "Vec<ScopeName>")]
     scopes: Vec<String>,
     /// When it stops working, RFC 3339; never when missing.
-    #[schemars(extend("format" = "date-time"))]
+    #[schemars(extend("anyOf" = [{ "type": "string", "format": "date-time" }, { "type": "null" }]))]
     expires_at: Option<String>,
     /// Where its requests must come from, as addresses or CIDR ranges; anywhere when empty.
     #[serde(default)]

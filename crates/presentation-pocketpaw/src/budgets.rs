@@ -11,10 +11,13 @@ use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fails::Fails;
 use crate::wire::{fault, wire_time};
 
 /// Most tokens of a budget: what storage can count, with room.
 const MAX_TOKENS: u64 = 1_000_000_000_000_000;
+/// Largest budget in US dollars.
+const MAX_USD: f64 = 900_000_000.0;
 
 /// How long a budget lasts.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
@@ -122,10 +125,15 @@ fn subject(location: Location, text: &str) -> Result<BudgetSubject, ApiError> {
     })
 }
 
+/// An amount within the bounds of the document.
+fn dollars(usd: f64) -> Option<MicroUsd> {
+    MicroUsd::from_usd(usd).filter(|_| usd <= MAX_USD)
+}
+
 fn limits(request: &SetBudgetRequest) -> Result<BudgetLimit, ApiError> {
     let cost = match request.max_usd {
         None => None,
-        Some(usd) => Some(MicroUsd::from_usd(usd).ok_or_else(|| {
+        Some(usd) => Some(dollars(usd).ok_or_else(|| {
             let words = "Input should be an amount of dollars from 0 to 900000000";
             fault(Location::Body, "max_usd", "value_error", words)
         })?),
@@ -192,7 +200,7 @@ pub(crate) async fn remove_budget(
     kernel: Data<Kernel>,
     services: Data<Services>,
     params: Params<BudgetParams>,
-) -> Result<Reply<BudgetChangedResponse>, ApiError> {
+) -> Result<Fails<Reply<BudgetChangedResponse>, 404>, ApiError> {
     let subject = subject(Location::Query, &params.0.subject)?;
     let period = params.0.period.into();
     let usage = Arc::clone(&services.usage);
@@ -203,5 +211,5 @@ pub(crate) async fn remove_budget(
             budgets.remove_limit(&caller, &subject, period).await
         })
         .await?;
-    Ok(Reply(BudgetChangedResponse { success: true }))
+    Ok(Fails(Reply(BudgetChangedResponse { success: true })))
 }

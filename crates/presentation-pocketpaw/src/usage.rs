@@ -165,7 +165,6 @@ pub(crate) struct ClearedUsageResponse {
 /// RFC 3339; a time without offset is in UTC, a day begins at midnight, and nothing is nothing. A `+` that came as a
 /// space in a query is one again.
 fn since(text: &str) -> Result<Option<Timestamp>, ApiError> {
-    let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }

@@ -6,7 +6,7 @@
 
 use actix_web::http::Method;
 use actix_web::http::Uri;
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::origin::AllowedOrigins;
 
@@ -23,7 +23,7 @@ pub(super) fn may_use_cookie(
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return true;
     }
-    match headers.get(FETCH_SITE).map(|value| value.as_bytes()) {
+    match headers.get(FETCH_SITE).map(HeaderValue::as_bytes) {
         Some(b"same-origin" | b"none") => true,
         // The server's own origin, one that was allowed, or no browser.
         Some(_) | None => allowed.allows_socket(headers, target) && is_plausible(headers),

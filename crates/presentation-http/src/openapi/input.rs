@@ -164,8 +164,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })
 }
 
-/// The body with `1.0` read as `1`, which JSON Schema counts as an integer, too.
-fn with_plain_integers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+/// A body that does not fit as it is, with `1.0` read as `1`, which JSON Schema counts as an integer, too; `None` when it
+/// does not fit either way.
+pub fn with_plain_integers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let mut value = serde_json::from_slice(bytes).ok()?;
     make_integers_plain(&mut value).then(|| serde_json::from_value(value).ok())?
 }

@@ -3,6 +3,7 @@
 
 mod convert;
 
+use majordomo_presentation_http::openapi::with_plain_integers;
 use majordomo_presentation_http::{ApiError, ErrorClass};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,10 +36,13 @@ pub(crate) struct ChatCompletionRequest {
     #[schemars(range(min = 0, max = 1))]
     top_p: Option<f64>,
     /// Most tokens to write; `max_completion_tokens` goes first.
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     max_tokens: Option<u32>,
     /// Most tokens to write.
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     max_completion_tokens: Option<u32>,
     /// How many answers; only 1.
+    #[schemars(range(min = 1, max = 1))]
     n: Option<u32>,
     /// Texts that end the answer. Not for the agent.
     stop: Option<Stop>,
@@ -217,8 +221,10 @@ struct SchemaFormat {
 /// Reads a body whose head has been read: it is JSON, but may have the wrong shape.
 pub(super) fn read(body: &[u8]) -> Result<ChatCompletionRequest, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let request: ChatCompletionRequest = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| misshapen(error.path(), error.inner()))?;
+    let request: ChatCompletionRequest =
+        serde_path_to_error::deserialize(&mut reader).or_else(|error| {
+            with_plain_integers(body).ok_or_else(|| misshapen(error.path(), error.inner()))
+        })?;
     request.check()?;
     Ok(request)
 }

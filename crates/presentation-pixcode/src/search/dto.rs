@@ -19,7 +19,6 @@ pub(crate) struct SearchParams {
     #[schemars(required, with = "String", length(min = 2))]
     q: Option<String>,
     /// Matches at most, 1 to 100; 50 when it is left out or no number.
-    #[schemars(with = "Option<u32>")]
     limit: Option<String>,
     /// Only conversations with this provider; this server's own are those of `majordomo`.
     provider: Option<String>,
@@ -137,10 +136,20 @@ struct ProjectResult {
     sessions: Vec<SessionMatches>,
 }
 
-/// The payload of the event `result`. The event `done` has none: `{}`.
+/// The payload of an event.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum SearchEvent {
+    /// Of the event `result`.
+    Result(SearchResult),
+    /// Of the event `done`: `{}`.
+    Done {},
+}
+
+/// What was found in a project.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SearchEvent {
+pub(crate) struct SearchResult {
     project_result: ProjectResult,
     /// Matches so far.
     total_matches: usize,
@@ -150,7 +159,7 @@ pub(crate) struct SearchEvent {
     total_projects: usize,
 }
 
-impl From<Vec<SearchHit>> for SearchEvent {
+impl From<Vec<SearchHit>> for SearchResult {
     fn from(hits: Vec<SearchHit>) -> Self {
         let total_matches = hits.len();
         let mut sessions: Vec<SessionMatches> = Vec::new();

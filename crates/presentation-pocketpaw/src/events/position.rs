@@ -26,10 +26,7 @@ impl FromRequest for EventPosition {
         let Some(header) = request.headers().get("last-event-id") else {
             return ready(Ok(Self(None)));
         };
-        let text = header.to_str().unwrap_or("?").trim();
-        if text.is_empty() {
-            return ready(Ok(Self(None)));
-        }
+        let text = header.to_str().unwrap_or_default();
         ready(text.parse().map(|id| Self(Some(id))).map_err(|_| {
             let words = "The last event's id is not one of this stream";
             fault(Location::Header, "Last-Event-ID", "value_error", words)

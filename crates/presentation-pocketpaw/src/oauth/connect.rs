@@ -25,7 +25,8 @@ use crate::fails::Fails;
 /// Which service is to be connected.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ConnectQuery {
-    /// `google_gmail`, `google_calendar`, `google_drive`, `google_docs` or `spotify`; the first when missing.
+    /// The first one when missing.
+    #[schemars(extend("enum" = ["google_gmail", "google_calendar", "google_drive", "google_docs", "spotify"]))]
     service: Option<String>,
 }
 

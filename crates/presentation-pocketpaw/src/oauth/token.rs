@@ -19,6 +19,7 @@ use crate::wire::fault;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TokenRequest {
     /// `authorization_code` or `refresh_token`.
+    #[schemars(required, regex(pattern = "^(authorization_code|refresh_token)$"))]
     grant_type: Option<String>,
     /// The code, for `authorization_code`.
     code: Option<String>,
@@ -53,6 +54,7 @@ pub(crate) struct TokenResponse {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct RevokeRequest {
     /// A token of either kind.
+    #[schemars(required)]
     token: Option<String>,
 }
 
