@@ -110,7 +110,8 @@ async fn every_documented_route_answers_as_documented() {
         for (path, operations) in document["paths"].as_object().unwrap() {
             let operations = operations.as_object().unwrap().iter();
             for (method, operation) in operations.filter(|(_, one)| one["responses"].is_object()) {
-                answers_as_documented(&server, method, path, &operation["responses"]).await;
+                let body = body_for(dialect, path);
+                answers_as_documented(&server, method, path, &body, &operation["responses"]).await;
                 if path.ends_with("/token/regenerate") {
                     let token = fs::read_to_string(server.data_dir().join("access_token")).unwrap();
                     token.trim().clone_into(&mut server.token);
@@ -120,26 +121,58 @@ async fn every_documented_route_answers_as_documented() {
     }
 }
 
-async fn answers_as_documented(server: &Server, method: &str, path: &str, responses: &Value) {
+/// An empty body, except where two dialects share a path: what it says there tells whose request it is.
+fn body_for(dialect: &str, path: &str) -> Value {
+    match (dialect, path) {
+        ("pixcode", "/api/auth/login") => json!({ "username": "nobody", "password": "secret1" }),
+        _ => json!({}),
+    }
+}
+
+async fn answers_as_documented(
+    server: &Server,
+    method: &str,
+    path: &str,
+    body: &Value,
+    responses: &Value,
+) {
     let target = path
         .replace("{id}", "known")
         .replace("{model}", "builtin/assistant");
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
     let name = format!("{method} {path}");
-    let request = server.request(method, &target).json(&json!({}));
-    let answer = Answer::of(request.send().await.unwrap()).await;
-    let said = format!("{name}: {} {}", answer.status, answer.text);
-    assert!(responses[answer.status.to_string()].is_object(), "{said}");
-    assert!(answer.status < 500, "{said}");
-    assert!(!answer.text.contains("ROUTE_NOT_FOUND"), "{said}");
-    if !matches!(answer.status, 200 | 400 | 422) {
-        assert!(is_about_the_object(&name), "{said}");
+    let request = server.request(method, &target).json(body);
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    // A stream may have no end.
+    let kind = response.headers().get("content-type");
+    let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let text = if is_stream {
+        String::new()
+    } else {
+        response.text().await.unwrap()
+    };
+    let said = format!("{name}: {status} {text}");
+    assert!(responses[status.to_string()].is_object(), "{said}");
+    assert!(status < 500, "{said}");
+    assert!(!text.contains("ROUTE_NOT_FOUND"), "{said}");
+    if !matches!(status, 200 | 400 | 422) {
+        assert!(is_about_the_request(&name), "{said}");
     }
 }
 
-/// Routes that answer 404 about what they are asked for, which is not there.
-fn is_about_the_object(route: &str) -> bool {
-    route.contains("/auth/api-keys/")
-        || route.contains("/sessions/{id}")
-        || route.contains("/auth/login")
+/// Routes that refuse the credential they are asked with, or answer 404 about what they are asked for, which is not
+/// there.
+fn is_about_the_request(route: &str) -> bool {
+    let parts = [
+        "/api-keys/{id}",
+        "/grants/{id}",
+        "/reports/{date}",
+        "/sessions/{id}",
+        "/auth/login",
+        "/auth/register",
+        "/oauth/register",
+        "DELETE /api/v1/budgets",
+    ];
+    parts.iter().any(|part| route.contains(part))
 }

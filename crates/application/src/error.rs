@@ -20,7 +20,12 @@ pub enum ErrorKind {
         /// When to come back.
         retry_after: Duration,
     },
-    /// A part this server needs does not answer or is full.
+    /// The server has too much to do, or is about to start anew: the same request will do later.
+    Busy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// A part this server needs does not answer; nobody knows when it will.
     Unavailable,
     /// A model provider or other outside service answered wrongly.
     Upstream,
@@ -56,6 +61,9 @@ pub trait ServiceError: std::error::Error + Send + Sync + 'static {
     /// Words safe to show. An internal failure always shows a fixed sentence.
     fn public_message(&self) -> String;
 }
+
+/// When to come back to a server that has too much to do, or is about to start anew.
+pub const BUSY_RETRY: Duration = Duration::from_secs(5);
 
 /// The sentence shown for every internal failure.
 pub const INTERNAL_MESSAGE: &str = "An internal error occurred";

@@ -14,9 +14,14 @@ pub fn address_used(
     context: &RequestContext,
     request: &HttpRequest,
 ) -> Option<String> {
-    let authority = plain_authority(request)?;
+    let authority = requested_authority(request.headers(), request.uri())?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    if authority.is_empty() || !authority.bytes().all(plain) {
+        return None;
+    }
+    let scheme = if context.https { "https" } else { "http" };
     let base = kernel.mounts().base().as_str();
-    Some(format!("{}://{authority}{base}", scheme(context)))
+    Some(format!("{scheme}://{authority}{base}"))
 }
 
 /// `Bearer`, with the address of the metadata that leads to the authorization server.
@@ -25,24 +30,9 @@ pub(crate) fn challenge(
     context: &RequestContext,
     request: &HttpRequest,
 ) -> Option<HeaderValue> {
-    let authority = plain_authority(request)?;
-    let base = kernel.mounts().base().as_str();
-    let scheme = scheme(context);
+    let address = address_used(kernel, context, request)?;
     HeaderValue::from_str(&format!(
-        "Bearer resource_metadata=\"{scheme}://{authority}/.well-known/oauth-protected-resource{base}\""
+        "Bearer resource_metadata=\"{address}/.well-known/oauth-protected-resource\""
     ))
     .ok()
-}
-
-const fn scheme(context: &RequestContext) -> &'static str {
-    if context.https { "https" } else { "http" }
-}
-
-fn plain_authority(request: &HttpRequest) -> Option<&str> {
-    requested_authority(request.headers(), request.uri()).filter(|authority| {
-        !authority.is_empty()
-            && authority
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
-    })
 }

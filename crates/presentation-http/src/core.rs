@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use majordomo_application::{ErrorKind, ServiceError, error::INTERNAL_MESSAGE};
+use majordomo_application::error::{BUSY_RETRY, INTERNAL_MESSAGE};
+use majordomo_application::{ErrorKind, ServiceError};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
@@ -41,7 +42,9 @@ impl ServiceError for CoreFailure {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Panicked(_) => ErrorKind::Internal,
-            Self::ShuttingDown => ErrorKind::Unavailable,
+            Self::ShuttingDown => ErrorKind::Busy {
+                retry_after: BUSY_RETRY,
+            },
         }
     }
 

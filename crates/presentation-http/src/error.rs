@@ -10,9 +10,6 @@ use actix_web::{HttpResponse, ResponseError};
 use majordomo_application::{ErrorKind, FieldError, ServiceError, error::INTERNAL_MESSAGE};
 use paperclip::v2::schema::Apiv2Errors;
 
-/// When to come back after a part was unavailable, or full.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
-
 /// What went wrong, in the words of HTTP. A dialect has one table from these to statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorClass {
@@ -301,9 +298,13 @@ impl<E: ServiceError> From<E> for ApiError {
             ErrorKind::RateLimited { retry_after } => {
                 (ErrorClass::RateLimited, Vec::new(), Some(retry_after))
             }
+            ErrorKind::Busy { retry_after } => {
+                tracing::warn!(code = error.code(), "a request is turned away");
+                (ErrorClass::Unavailable, Vec::new(), Some(retry_after))
+            }
             ErrorKind::Unavailable => {
                 tracing::warn!(cause = %Chain(&error), code = error.code(), "a needed part is unavailable");
-                (ErrorClass::Unavailable, Vec::new(), Some(UNAVAILABLE_RETRY))
+                (ErrorClass::Unavailable, Vec::new(), None)
             }
             ErrorKind::Upstream => {
                 tracing::warn!(cause = %Chain(&error), code = error.code(), "an outside service failed");

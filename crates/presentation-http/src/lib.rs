@@ -16,6 +16,7 @@
 pub mod address;
 pub mod auth;
 pub mod base_path;
+mod challenge;
 pub mod core;
 pub mod dialect;
 pub mod docs_pages;
@@ -36,6 +37,7 @@ pub mod session_id;
 pub mod sse;
 
 pub use auth::Authenticated;
+pub use challenge::address_used;
 pub use core::Core;
 pub use dialect::{Dialect, ErrorView, Mounts, SpokenDialect};
 pub use error::{ApiError, ErrorClass, FieldIssue, Location};

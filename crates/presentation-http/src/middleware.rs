@@ -18,6 +18,7 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::auth::Renewal;
+use crate::challenge::challenge;
 use crate::dialect::{Dialect, Failed, Mount, SpokenDialect, render};
 use crate::error::{ApiError, ErrorClass};
 use crate::head::{ask_as_get, without_body};
@@ -266,6 +267,12 @@ impl Exchange {
                 response.into_response(rendered).map_into_right_body()
             }
         };
+        if response.headers().contains_key(header::WWW_AUTHENTICATE)
+            && let Some(challenge) = challenge(&self.kernel, &self.context, response.request())
+        {
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(renewal) = renewal {
             renewal.write(response.headers_mut());
         }

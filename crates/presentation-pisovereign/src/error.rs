@@ -31,7 +31,7 @@ struct ErrorBody {
     details: ErrorDetails,
     /// The value of `X-Request-Id`.
     request_id: String,
-    /// When to come back, in seconds; with `RATE_LIMITED` only.
+    /// When to come back, in seconds; with `RATE_LIMITED`, and with `SERVICE_UNAVAILABLE` where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
@@ -132,7 +132,7 @@ pub(crate) const fn code_of_kind(kind: &ErrorKind) -> &'static str {
         ErrorKind::Unauthenticated => ErrorClass::Unauthenticated,
         ErrorKind::Forbidden => ErrorClass::Forbidden,
         ErrorKind::RateLimited { .. } => ErrorClass::RateLimited,
-        ErrorKind::Unavailable => ErrorClass::Unavailable,
+        ErrorKind::Busy { .. } | ErrorKind::Unavailable => ErrorClass::Unavailable,
         ErrorKind::Upstream => ErrorClass::Upstream,
         ErrorKind::Internal => ErrorClass::Internal,
     })

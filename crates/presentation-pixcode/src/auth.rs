@@ -18,17 +18,17 @@ use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fails::Fails;
+
 /// A name and a password.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct LoginRequest {
     /// The user's name, whatever its case.
-    #[serde(default)]
-    #[schemars(length(min = 3, max = 64))]
-    username: String,
+    #[schemars(required, with = "String", length(min = 3, max = 64))]
+    username: Option<String>,
     /// The password.
-    #[serde(default)]
-    #[schemars(length(min = 6, max = 1024))]
-    password: String,
+    #[schemars(required, with = "String", length(min = 6, max = 1024))]
+    password: Option<String>,
 }
 
 /// Whether anybody is registered, and who asks.
@@ -106,13 +106,11 @@ impl From<User> for UserResponse {
 
 impl LoginRequest {
     fn read(self) -> Result<SignIn, ApiError> {
-        if self.username.is_empty() || self.password.is_empty() {
-            return Err(bad_request("Username and password are required"));
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        match (given(self.username), given(self.password)) {
+            (Some(username), Some(password)) => Ok(SignIn { username, password }),
+            _ => Err(bad_request("Username and password are required")),
         }
-        Ok(SignIn {
-            username: self.username,
-            password: self.password,
-        })
     }
 }
 
@@ -174,7 +172,7 @@ pub(crate) async fn register(
     context: RequestContext,
     request: HttpRequest,
     body: Body<LoginRequest>,
-) -> Result<Raw<LoginResponse>, ApiError> {
+) -> Result<Fails<Raw<LoginResponse>, 403>, ApiError> {
     let form = body.0.read()?;
     let caller = authenticate_setup(&kernel, &request).await;
     let users = Arc::clone(&services.users);
@@ -188,7 +186,7 @@ pub(crate) async fn register(
             ),
             _ => error,
         })?;
-    Ok(welcome(signed_in, context.https))
+    Ok(Fails(welcome(signed_in, context.https)))
 }
 
 /// POST /api/auth/login: signs a user in
@@ -198,14 +196,14 @@ pub(crate) async fn sign_in(
     services: web::Data<Services>,
     context: RequestContext,
     body: Body<LoginRequest>,
-) -> Result<Raw<LoginResponse>, ApiError> {
+) -> Result<Fails<Raw<LoginResponse>, 401>, ApiError> {
     let form = body.0.read()?;
     let (users, source) = (Arc::clone(&services.users), context.source());
     let signed_in = kernel
         .core()
         .run(async move { users.sign_in(form, source).await })
         .await?;
-    Ok(welcome(signed_in, context.https))
+    Ok(Fails(welcome(signed_in, context.https)))
 }
 
 /// GET /api/auth/user: the user who asks

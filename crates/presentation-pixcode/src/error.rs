@@ -16,7 +16,7 @@ pub static DIALECT: Pixcode = Pixcode;
 
 /// A failure that a route tells.
 #[derive(Serialize, JsonSchema)]
-struct ErrorResponse {
+pub(crate) struct ErrorResponse {
     /// Always `false`.
     success: bool,
     /// What went wrong, in words.
@@ -97,7 +97,9 @@ fn message(error: &ErrorView<'_>) -> String {
         (ErrorClass::Unauthenticated, _) if error.code == "missing_credential" => {
             "Access denied. No token provided.".to_owned()
         }
-        (ErrorClass::Unauthenticated, _) => "Invalid token".to_owned(),
+        (ErrorClass::Unauthenticated, _) if error.code != "wrong_password" => {
+            "Invalid token".to_owned()
+        }
         (ErrorClass::RouteNotFound, _) => {
             format!("No handler for {} {}.", error.method, error.path)
         }

@@ -7,6 +7,7 @@ mod api_keys;
 mod auth;
 mod docs;
 mod error;
+mod fails;
 mod mount;
 mod notification_preferences;
 mod routes;

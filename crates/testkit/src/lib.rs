@@ -11,6 +11,7 @@ pub mod failing;
 pub mod fold;
 pub mod ids;
 pub mod in_memory;
+pub mod load;
 pub mod oauth;
 pub mod postgres;
 pub mod scripted_model;

@@ -6,7 +6,7 @@ use majordomo_domain::{Outcome, TitleError};
 use thiserror::Error;
 
 use crate::caller::ScopeDenied;
-use crate::error::{ErrorKind, FieldError, INTERNAL_MESSAGE, ServiceError};
+use crate::error::{BUSY_RETRY, ErrorKind, FieldError, INTERNAL_MESSAGE, ServiceError};
 use crate::models::ModelsError;
 use crate::ports::RepositoryError;
 use crate::usage::BudgetError;
@@ -95,9 +95,10 @@ impl ServiceError for ChatError {
             Self::SessionQueueFull | Self::UserQueueFull => ErrorKind::RateLimited {
                 retry_after: QUEUE_RETRY,
             },
-            Self::Overloaded
-            | Self::ShuttingDown
-            | Self::Storage(RepositoryError::Unavailable(_)) => ErrorKind::Unavailable,
+            Self::Overloaded | Self::ShuttingDown => ErrorKind::Busy {
+                retry_after: BUSY_RETRY,
+            },
+            Self::Storage(RepositoryError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::TurnFailed { reason, message } => kind_of_failure(reason, message),
             Self::Storage(_) => ErrorKind::Internal,
         }

@@ -103,7 +103,7 @@ struct Writer<'a> {
 /// A response that all operations share.
 struct ErrorResponse {
     reason: &'static str,
-    /// Whether it has `Retry-After`.
+    /// Whether it may have `Retry-After`.
     says_when: bool,
     schemas: Vec<Value>,
 }
@@ -280,7 +280,7 @@ impl Writer<'_> {
             .entry(name.clone())
             .or_insert_with(|| ErrorResponse {
                 reason,
-                says_when: class == ErrorClass::RateLimited,
+                says_when: matches!(class, ErrorClass::RateLimited | ErrorClass::Unavailable),
                 schemas: Vec::new(),
             });
         if !shared.schemas.contains(&schema) {

@@ -83,7 +83,9 @@ async fn a_wrong_credential_is_never_rescued_by_the_bypass() {
         let answer = site.ask(request).await;
         assert_eq!(answer.status, 401, "{answer:?}");
         assert_eq!(answer.json()["code"], "invalid_credential");
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let metadata = "http://localhost:8888/.well-known/oauth-protected-resource";
+        let challenge = format!("Bearer resource_metadata=\"{metadata}\"");
+        assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
     }
     // What is empty is no credential.
     for request in [

@@ -3,7 +3,8 @@
 use actix_web::test::TestRequest;
 use majordomo_application::Caller;
 use majordomo_domain::{BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind};
-use majordomo_testkit::ScriptedModel;
+use majordomo_testkit::load::occupy;
+use majordomo_testkit::{Script, ScriptedModel};
 use serde_json::{Value, json};
 
 use crate::support::{BOB, MASTER, Relayed, World, as_caller, completion, raw_completion};
@@ -295,4 +296,24 @@ async fn other_media_types_and_large_bodies_are_refused() {
     let body = format!(r#"{{"model":"mock/gpt-x","x":"{}"}}"#, "x".repeat(11 << 20));
     let (status, code, _) = refused(&world, body).await;
     assert_eq!((status, &*code), (413, "payload_too_large"));
+}
+
+#[actix_web::test]
+async fn a_server_with_all_it_can_do_turns_requests_away_and_says_when_to_come_back() {
+    let hanging = (0..8).map(|_| Script::new().hang());
+    let world = World::new(ScriptedModel::playing(hanging)).await;
+    assert_eq!(occupy(&world.services.chat).await, 64);
+    for stream in [false, true] {
+        let said = json!([{ "role": "user", "content": "Hi" }]);
+        let body = json!({ "model": "majordomo", "messages": said, "stream": stream });
+        let answer = world.complete(&body).await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.header("retry-after"), "5");
+        assert_eq!(
+            answer.json(),
+            json!({ "error": {
+                "message": "The server is busy", "type": "server_error", "param": null, "code": "overloaded"
+            } })
+        );
+    }
 }

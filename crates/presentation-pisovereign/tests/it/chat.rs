@@ -1,7 +1,9 @@
 //! `POST /v1/chat`.
 
+use majordomo_application::chat::UserLimits;
 use majordomo_application::ports::{ModelError, ModelErrorKind, ModelMessage};
 use majordomo_domain::Scope;
+use majordomo_testkit::load::occupy;
 use majordomo_testkit::{Gate, Script};
 use serde_json::{Value, json};
 
@@ -300,4 +302,54 @@ async fn who_may_not_chat_is_told_so() {
         .await
         .is(405, &failure("METHOD_NOT_ALLOWED", "Method Not Allowed"));
     assert!(site.model.requests().is_empty());
+}
+
+#[actix_web::test]
+async fn a_server_with_all_it_can_do_turns_requests_away_and_says_when_to_come_back() {
+    let site = Site::new().await;
+    for _ in 0..8 {
+        site.model.push(Script::new().hang());
+    }
+    assert_eq!(occupy(&site.services.chat).await, 16);
+    let mut busy = failure("SERVICE_UNAVAILABLE", "The server is busy");
+    busy["error"]["retry_after"] = json!(5);
+    for answer in [
+        site.chat(json!({ "message": "Hi" })).await,
+        site.stream(json!({ "message": "Hi" })).await,
+    ] {
+        answer.is(503, &busy);
+        assert_eq!(answer.header("retry-after"), Some("5"));
+    }
+    // What needs no turn is answered as ever.
+    assert_eq!(site.ask(get("/health")).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_user_with_too_many_turns_is_told_when_to_come_back_and_others_are_not() {
+    let site = Site::new().await;
+    let chat = &site.services.chat;
+    chat.limit_users(UserLimits {
+        max_concurrent_runs: 1,
+        max_accepted_runs: 1,
+    });
+    let gate = Gate::closed();
+    site.model
+        .push(Script::new().wait(&gate).text("one").finish());
+    site.model.push(Script::answer("two"));
+    let more = async {
+        site.model.asked(1).await;
+        let refused = site.chat(json!({ "message": "More" })).await;
+        let other = bearer(post("/v1/chat", json!({ "message": "Hi" })), BOB);
+        let other = site.ask(other).await;
+        gate.open();
+        (refused, other)
+    };
+    let (first, (refused, other)) = tokio::join!(site.chat(json!({ "message": "Hi" })), more);
+    assert_eq!(
+        (first.status, refused.status, other.status),
+        (200, 429, 200)
+    );
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert_eq!(refused.json()["error"]["code"], "RATE_LIMITED");
+    assert_eq!(other.json()["content"], "two");
 }

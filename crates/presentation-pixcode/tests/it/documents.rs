@@ -3,11 +3,30 @@
 use majordomo_presentation_pixcode::document;
 
 #[test]
-fn the_document_tells_of_the_search() {
+fn the_document_tells_of_every_path() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
-    let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 1);
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        paths,
+        [
+            "/api/auth/login",
+            "/api/auth/logout",
+            "/api/auth/register",
+            "/api/auth/status",
+            "/api/auth/user",
+            "/api/search/conversations",
+            "/api/settings/api-keys",
+            "/api/settings/api-keys/{id}",
+            "/api/settings/api-keys/{id}/toggle",
+            "/api/settings/notification-preferences",
+        ]
+    );
+}
+
+#[test]
+fn the_document_tells_of_the_search() {
+    let document = document();
     let search = &document["paths"]["/api/search/conversations"]["get"];
     assert_eq!(search["operationId"], "search_conversations");
     let parameters = search["parameters"].as_array().unwrap();

@@ -31,7 +31,8 @@ async fn a_key_is_shown_once_and_works() {
         world.get(KEYS).await.expect(200),
         json!([{
             "id": "0000000000000001", "name": "golden", "prefix": prefix, "scopes": ["sessions", "memory"],
-            "created_at": NOW, "last_used_at": NOW, "expires_at": null, "revoked": false
+            "created_at": NOW, "last_used_at": NOW, "expires_at": null, "revoked": false, "enabled": true,
+            "allowed_addresses": [], "allowed_models": [], "requests_per_minute": null
         }])
     );
 }

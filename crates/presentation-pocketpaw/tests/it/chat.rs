@@ -6,6 +6,7 @@ use actix_web::test::TestRequest;
 use majordomo_application::ports::{ModelError, ModelErrorKind, ModelMessage};
 use majordomo_domain::{Image, ImageSource};
 use majordomo_testkit::Script;
+use majordomo_testkit::load::occupy;
 use serde_json::{Value, json};
 
 use crate::world::{BOB, World, bearer};
@@ -226,5 +227,20 @@ async fn only_what_runs_can_be_stopped() {
             let request = TestRequest::post().uri("/api/v1/chat/stop?session_id=s");
             world.send(bearer(request, BOB)).await.expect(404);
         } => {}
+    }
+}
+
+#[actix_web::test]
+async fn a_server_with_all_it_can_do_turns_requests_away_and_says_when_to_come_back() {
+    let world = World::playing((0..8).map(|_| Script::new().hang())).await;
+    assert_eq!(occupy(&world.services.chat).await, 32);
+    for path in ["/api/v1/chat", "/api/v1/chat/stream"] {
+        let answer = world.post(path, json!({ "content": "hi" })).await;
+        assert_eq!(answer.header("retry-after"), "5", "{path}");
+        assert_eq!(
+            answer.expect(503),
+            json!({ "detail": "The server is busy" }),
+            "{path}"
+        );
     }
 }

@@ -52,7 +52,13 @@ fn the_document_covers_every_operation() {
             summary.starts_with(&place),
             "{place} has the summary {summary}"
         );
-        assert!(operation["responses"].get("200").is_some(), "{place}");
+        let success = match path.as_str() {
+            // Connecting another service only sends the browser on.
+            "/api/oauth/authorize" => "307",
+            "/api/v1/oauth/register" => "201",
+            _ => "200",
+        };
+        assert!(operation["responses"].get(success).is_some(), "{place}");
         ids.push(operation["operationId"].as_str().unwrap());
     }
     let count = ids.len();

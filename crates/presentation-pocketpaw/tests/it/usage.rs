@@ -123,10 +123,10 @@ async fn a_budget_is_set_used_up_and_removed() {
     let world = World::playing([Script::answer("hi"), Script::answer("again")]).await;
     let operator = |request| bearer(request, crate::world::MASTER);
     let body =
-        json!({ "subject": "user:operator", "period": "day", "max_usd": 2.5, "max_tokens": 1100 });
+        json!({ "subject": "user:operator", "period": "day", "max_usd": 2.5, "max_tokens": 9000 });
     let set = world.send(operator(put(&body))).await.expect(200);
     assert_eq!(set, json!({ "success": true }));
-    // 15 of 1100 tokens; then nothing is left.
+    // 15 of 9000 tokens; then nothing is left.
     chat(&world).await.expect(200);
     let less = json!({ "subject": "user:operator", "period": "day", "max_tokens": 15 });
     world.send(operator(put(&less))).await.expect(200);
