@@ -13,7 +13,7 @@ use majordomo_application::ports::{
 };
 use majordomo_domain::{
     AuditOutcome, AuditRecord, AuthorizationCode, ClientId, GrantId, OAuthClient, OAuthGrant,
-    OAuthToken, OAuthTokenKind, Scopes, Timestamp, UserId,
+    OAuthToken, OAuthTokenKind, RedirectUri, Scopes, Timestamp, UserId,
 };
 
 use self::rows::{ClientRow, CodeRow, GrantRow, TokenRow, scope_names};
@@ -256,7 +256,7 @@ async fn insert_client(
     let uris: Vec<_> = client
         .redirect_uris
         .iter()
-        .map(|uri| uri.as_str())
+        .map(RedirectUri::as_str)
         .collect();
     let registered_at = client.registered_at.unwrap_or(record.at);
     diesel::insert_into(oauth_clients::table)

@@ -86,11 +86,14 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> VaultFileError {
 
 /// Letters, digits and `-.` only: a name never leaves the directory.
 fn is_archive_name(name: &str) -> bool {
-    name.starts_with("audit-")
-        && name.ends_with(".jsonl")
-        && name
+    let middle = name
+        .strip_prefix("audit-")
+        .and_then(|rest| rest.strip_suffix(".jsonl"));
+    middle.is_some_and(|middle| {
+        middle
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    })
 }
 
 fn append(directory: &Path, name: &str, lines: &str) -> Result<String, VaultFileError> {

@@ -25,6 +25,10 @@ pub fn file_mode(path: &Path) -> FileMode {
 }
 
 #[cfg(unix)]
+#[expect(
+    clippy::verbose_bit_mask,
+    reason = "the bits of the group and the others, as chmod writes them"
+)]
 fn mode_of(metadata: &std::fs::Metadata) -> FileMode {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use majordomo_application::access::{AccessError, CreateApiKey, KeyPrefix};
-use majordomo_domain::{ApiKey, ApiKeyId, Scope};
+use majordomo_domain::{ApiKey, ApiKeyId, Scope, Timestamp};
 use majordomo_presentation_http::openapi::{Body, PathParams, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, ErrorClass, Kernel, Services};
 use paperclip::actix::api_v2_operation;
@@ -109,7 +109,7 @@ impl From<ApiKey> for ApiKeyResponse {
             key_name: key.name,
             api_key: format!("{shown}..."),
             created_at: key.created_at.to_rfc3339(),
-            last_used: key.last_used_at.map(|at| at.to_rfc3339()),
+            last_used: key.last_used_at.map(Timestamp::to_rfc3339),
             is_active: u8::from(key.enabled),
         }
     }

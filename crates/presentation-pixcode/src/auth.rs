@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, web};
 use majordomo_application::access::{SignIn, SignedIn, UserError};
-use majordomo_domain::User;
+use majordomo_domain::{Timestamp, User};
 use majordomo_presentation_http::auth::{
     LOGIN_COOKIE, SESSION_COOKIE, authenticate, authenticate_setup, remove_cookie, set_cookie,
 };
@@ -99,7 +99,7 @@ impl From<User> for UserResponse {
             id: user.id.into_string(),
             username: user.username.to_string(),
             created_at: user.created_at.to_rfc3339(),
-            last_login: user.last_login_at.map(|at| at.to_rfc3339()),
+            last_login: user.last_login_at.map(Timestamp::to_rfc3339),
         }
     }
 }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::fails::Fails;
 
 /// The files, as the agent is told of them in conversations with the caller.
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct IdentityResponse {
     /// `IDENTITY.md`: the agent's instructions.
@@ -34,6 +35,7 @@ pub(crate) struct IdentityResponse {
 }
 
 /// Files to replace.
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ChangeIdentityRequest {
     /// `IDENTITY.md`; empty for the text of the configuration.

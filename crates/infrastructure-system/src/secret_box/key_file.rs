@@ -123,6 +123,10 @@ impl SecretKeyFile {
     }
 
     #[cfg(unix)]
+    #[expect(
+        clippy::verbose_bit_mask,
+        reason = "the bits of the group and the others, as chmod writes them"
+    )]
     fn check_private(&self, file: &File) -> Result<(), SecretKeyFileError> {
         use std::os::unix::fs::PermissionsExt as _;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use majordomo_application::oauth::RegisterClient;
-use majordomo_domain::{OAuthClient, Scope};
+use majordomo_domain::{OAuthClient, Scope, Timestamp};
 use majordomo_presentation_http::openapi::{Body, Raw, Reply};
 use majordomo_presentation_http::{ApiError, Kernel, RequestContext, Services};
 use paperclip::actix::api_v2_operation;
@@ -59,7 +59,7 @@ impl From<OAuthClient> for ClientResponse {
         let uris = client.redirect_uris.iter();
         Self {
             client_id: client.id.into_string(),
-            client_id_issued_at: client.registered_at.map_or(0, |at| at.as_secs()),
+            client_id_issued_at: client.registered_at.map_or(0, Timestamp::as_secs),
             client_name: client.name,
             redirect_uris: uris.map(|uri| uri.as_str().to_owned()).collect(),
             scope: scopes.join(" "),

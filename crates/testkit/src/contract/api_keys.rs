@@ -1,6 +1,7 @@
 //! What [`ApiKeyRepository`](majordomo_application::ports::ApiKeyRepository) must do.
 
 use std::num::NonZeroU32;
+use std::slice;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -86,7 +87,7 @@ pub async fn every_field_reads_back(stores: Stores) {
     };
     insert(&stores, &full, 1).await;
     assert_eq!(find(&stores, 1).await, Some(full.clone()));
-    assert_eq!(list(&stores, "alice", 10).await, [full.clone()]);
+    assert_eq!(list(&stores, "alice", 10).await, slice::from_ref(&full));
     let found = stores.api_keys.find(&user("alice"), &full.id).await;
     assert_eq!(found.unwrap(), Some(full.clone()));
     let of_another = stores.api_keys.find(&user("bob"), &full.id).await;

@@ -16,7 +16,7 @@ use super::{InMemoryStore, State, count};
 /// Grants with their codes and tokens, and clients.
 #[derive(Default)]
 pub(super) struct Grants {
-    grants: BTreeMap<GrantId, OAuthGrant>,
+    given: BTreeMap<GrantId, OAuthGrant>,
     codes: BTreeMap<Digest, (GrantId, NewCode, Option<Timestamp>)>,
     tokens: BTreeMap<Digest, Token>,
     clients: BTreeMap<ClientId, OAuthClient>,
@@ -32,14 +32,14 @@ struct Token {
 
 impl Grants {
     fn remove(&mut self, id: &GrantId) {
-        self.grants.remove(id);
+        self.given.remove(id);
         self.codes.retain(|_, (grant, ..)| grant != id);
         self.tokens.retain(|_, token| token.grant != *id);
     }
 
     /// The owner's grants, newest first.
     fn of(&self, owner: &UserId) -> Vec<OAuthGrant> {
-        let grants = self.grants.values().filter(|grant| grant.owner == *owner);
+        let grants = self.given.values().filter(|grant| grant.owner == *owner);
         let mut grants: Vec<OAuthGrant> = grants.cloned().collect();
         grants.sort_by_key(|grant| Reverse((grant.created_at, grant.id.clone())));
         grants
@@ -47,12 +47,12 @@ impl Grants {
 
     /// The grant, unless it was ended.
     fn running(&mut self, id: &GrantId) -> Option<&mut OAuthGrant> {
-        let grant = self.grants.get_mut(id)?;
+        let grant = self.given.get_mut(id)?;
         grant.revoked_at.is_none().then_some(grant)
     }
 
     fn insert_tokens(&mut self, grant: &GrantId, new: &NewTokens) {
-        let Some(stored) = self.grants.get_mut(grant) else {
+        let Some(stored) = self.given.get_mut(grant) else {
             return;
         };
         stored.expires_at = new.refresh_expires_at;
@@ -93,10 +93,10 @@ impl OAuthRepository for InMemoryStore {
     ) -> Result<(), RepositoryError> {
         let mut state = self.state();
         let oauth = &mut state.oauth;
-        if oauth.grants.contains_key(&grant.id) || oauth.codes.contains_key(&code.digest) {
+        if oauth.given.contains_key(&grant.id) || oauth.codes.contains_key(&code.digest) {
             return Err(RepositoryError::Conflict);
         }
-        let ended = oauth.grants.values();
+        let ended = oauth.given.values();
         let ended = ended.filter(|stored| stored.expires_at <= grant.created_at);
         let ended: Vec<GrantId> = ended.map(|stored| stored.id.clone()).collect();
         let surplus = oauth.of(&grant.owner).into_iter();
@@ -105,7 +105,7 @@ impl OAuthRepository for InMemoryStore {
         for id in ended.iter().chain(&surplus) {
             oauth.remove(id);
         }
-        oauth.grants.insert(grant.id.clone(), grant.clone());
+        oauth.given.insert(grant.id.clone(), grant.clone());
         let stored = (grant.id.clone(), code.clone(), None);
         oauth.codes.insert(code.digest, stored);
         state.append_audit(audit);
@@ -120,7 +120,7 @@ impl OAuthRepository for InMemoryStore {
         let found = state.oauth.codes.get(digest);
         Ok(found.and_then(|(grant, code, used_at)| {
             Some(AuthorizationCode {
-                grant: state.oauth.grants.get(grant)?.clone(),
+                grant: state.oauth.given.get(grant)?.clone(),
                 redirect_uri: code.redirect_uri.clone(),
                 challenge: code.challenge.clone(),
                 expires_at: code.expires_at,
@@ -133,7 +133,7 @@ impl OAuthRepository for InMemoryStore {
         let state = self.state();
         Ok(state.oauth.tokens.get(digest).and_then(|token| {
             Some(OAuthToken {
-                grant: state.oauth.grants.get(&token.grant)?.clone(),
+                grant: state.oauth.given.get(&token.grant)?.clone(),
                 kind: token.kind,
                 scopes: token.scopes,
                 expires_at: token.expires_at,
@@ -229,12 +229,10 @@ impl OAuthRepository for InMemoryStore {
         audit: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
         let mut state = self.state();
-        let Grants {
-            grants, clients, ..
-        } = &mut state.oauth;
+        let Grants { given, clients, .. } = &mut state.oauth;
         clients.retain(|id, client| {
             client.registered_at.is_none_or(|at| at >= unused_since)
-                || grants.values().any(|grant| grant.client == *id)
+                || given.values().any(|grant| grant.client == *id)
         });
         if clients.len() >= count(limit) {
             return Ok(false);
