@@ -26,6 +26,9 @@ const OWN: [&str; 2] = ["majordomo-*", "xtask"];
 /// What every package may use in its tests.
 const TESTKIT: &str = "majordomo-testkit";
 
+/// What the dialects may use in their tests besides.
+const PRESENTATION_TESTKIT: &str = "majordomo-presentation-testkit";
+
 /// The first rule that fits a package counts.
 const RULES: &[Rule] = &[
     Rule {
@@ -80,6 +83,16 @@ const RULES: &[Rule] = &[
         banned: &["actix*", "paperclip", "diesel*", "libsqlite3-sys"],
     },
     Rule {
+        packages: PRESENTATION_TESTKIT,
+        edges: &[
+            "majordomo-presentation-http",
+            "majordomo-application",
+            "majordomo-domain",
+            TESTKIT,
+        ],
+        banned: &["diesel*", "libsqlite3-sys", "reqwest"],
+    },
+    Rule {
         packages: "majordomo-presentation-http",
         edges: &["majordomo-application", "majordomo-domain"],
         banned: &["diesel*", "libsqlite3-sys", "reqwest"],
@@ -119,6 +132,11 @@ const RULES: &[Rule] = &[
         banned: &["*"],
     },
 ];
+
+/// Whether packages of the pattern `packages` may use `name` in their tests.
+fn is_testkit_of(packages: &str, name: &str) -> bool {
+    name == TESTKIT || (name == PRESENTATION_TESTKIT && packages == "majordomo-presentation-*")
+}
 
 /// The packages that compile the repositories they share, and the folder that holds those.
 const SHARING_FOLDERS: [&str; 2] = [
@@ -198,7 +216,8 @@ fn dependency_problem(package: &str, rule: &Rule, dependency: &Dependency) -> Op
     }
     let in_tests = dependency.kind == Kind::Development;
     if fits_any(&OWN, name) {
-        let allowed = fits_any(rule.edges, name) || (in_tests && name == TESTKIT);
+        let allowed =
+            fits_any(rule.edges, name) || (in_tests && is_testkit_of(rule.packages, name));
         return (!allowed).then(|| format!("{package} must not depend on {name}"));
     }
     (!in_tests && fits_any(rule.banned, name)).then(|| format!("{package} must not use {name}"))

@@ -122,7 +122,8 @@ fn verify_archives(folder: &Path, chain: &AuditChain) -> Result<Option<ChainRepo
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with("audit-") && name.ends_with(".jsonl"))
+            name.and_then(|name| name.strip_prefix("audit-"))
+                .is_some_and(|rest| rest.strip_suffix(".jsonl").is_some())
         })
         .collect();
     if files.is_empty() {

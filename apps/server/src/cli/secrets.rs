@@ -18,7 +18,7 @@ pub(super) enum SecretsCommand {
     /// Seal every stored secret under a new key; the server must be stopped
     ///
     /// With the keys in the file `secret.key` of the data folder a new key is made and the old ones are given up. With
-    /// keys in MAJORDOMO_SECRET_KEY put the new one before the old ones, separated by a comma, run this, and remove the
+    /// keys in `MAJORDOMO_SECRET_KEY` put the new one before the old ones, separated by a comma, run this, and remove the
     /// old ones afterwards.
     Rotate,
 }

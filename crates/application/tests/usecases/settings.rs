@@ -80,7 +80,7 @@ fn installation<const N: usize>(changes: [(&str, Change); N]) -> SettingsUpdate 
 
 /// The system prompt of a request.
 fn prompt(request: &ModelRequest) -> &str {
-    match &request.messages[0] {
+    match request.messages.first().unwrap() {
         ModelMessage::System(text) => text,
         other => panic!("no system prompt: {other:?}"),
     }

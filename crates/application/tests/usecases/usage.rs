@@ -510,7 +510,7 @@ async fn spend(limit: u64, calls: Vec<Call>) -> (u64, u64) {
     let done: Vec<(u64, u64)> = done.into_iter().map(Result::unwrap).collect();
     let spent = done.iter().map(|(cost, _)| cost).sum();
     let error = done.iter().map(|(_, error)| *error).max();
-    let counted = books.budgets.own(&alice()).await.unwrap()[0].used;
+    let counted = books.budgets.own(&alice()).await.unwrap().remove(0).used;
     assert_eq!((counted.spent.tokens, counted.open_calls), (spent, 0));
     (spent, error.unwrap_or_default())
 }

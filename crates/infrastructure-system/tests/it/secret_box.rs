@@ -119,7 +119,14 @@ fn keys_are_read_from_text() {
             .count(),
         2
     );
-    for wrong in ["", " ", "AAAA", "hunter2", &text[1..], &format!("{text},x")] {
+    for wrong in [
+        "",
+        " ",
+        "AAAA",
+        "hunter2",
+        text.get(1..).unwrap(),
+        &format!("{text},x"),
+    ] {
         let error = SecretKeys::parse(wrong).unwrap_err().to_string();
         assert!(error.contains("32 bytes") && !error.contains("hunter2"));
     }

@@ -13,39 +13,19 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use majordomo_application::Caller;
-use majordomo_application::access::{
-    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
-    UserPorts, UserService,
-};
-use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
-use majordomo_application::models::{
-    CompletionService, InferenceMetrics, ModelRegistry, Provider, RegistryConfig,
-};
-use majordomo_application::operations::HealthService;
+use majordomo_application::access::CreateApiKey;
+use majordomo_application::chat::AgentConfig;
+use majordomo_application::models::{Provider, RegistryConfig};
 use majordomo_application::ports::{
     ChatModel, CompletionRelay, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
     RelayBody, RelayResponse,
 };
-use majordomo_application::tools::{Calculator, ToolRegistry};
+use majordomo_application::tools::Calculator;
 use majordomo_domain::{CredentialKind, ModelRef};
-use majordomo_presentation_http::address::TrustedProxies;
-use majordomo_presentation_http::auth::LocalBypass;
-use majordomo_presentation_http::kernel::DEFAULT_BODY_LIMIT;
-use majordomo_presentation_http::origin::AllowedOrigins;
-use majordomo_presentation_http::rate_limit::RateLimitConfig;
-use majordomo_presentation_http::{
-    Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
-};
+use majordomo_presentation_http::{Kernel, KernelLayer, LimitClass, Mounts, Services};
 use majordomo_presentation_openai::{DIALECT, configure};
-use majordomo_testkit::audit::{audit_service, self_audit_service};
-use majordomo_testkit::builders::user;
-use majordomo_testkit::oauth::{oauth, oauth_config};
-use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
-use majordomo_testkit::usage::usage_service;
-use majordomo_testkit::{
-    FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
-    PlainPasswordHasher, ScriptedModel, SequentialIds,
-};
+use majordomo_presentation_testkit::{Setup, kernel_parts};
+use majordomo_testkit::{FailingStore, ScriptedModel};
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
 
@@ -179,120 +159,28 @@ pub(crate) struct World {
     pub(crate) relay: Arc<FakeRelay>,
     pub(crate) model: ScriptedModel,
     pub(crate) services: Services,
-    pub(crate) store: Arc<InMemoryStore>,
+    pub(crate) store: Arc<FailingStore>,
     kernel: Arc<Kernel>,
 }
 
 impl World {
     pub(crate) async fn new(model: ScriptedModel) -> Self {
-        let clock = Arc::new(FixedClock::default());
-        let ids = Arc::new(SequentialIds::new());
-        let store = Arc::new(InMemoryStore::new());
         let relay = Arc::new(FakeRelay::default());
-        let ports = AccessPorts {
-            keys: store.clone(),
-            users: store.clone(),
-            audit: store.clone(),
-            signing_key: Arc::new(InMemorySigningKeyStore::default()),
-            master_token: Arc::new(InMemoryMasterTokenStore::holding(MASTER)),
-            hasher: Arc::new(PlainPasswordHasher),
-            clock: clock.clone(),
-            ids: ids.clone(),
+        let setup = Setup {
+            master_token: MASTER,
+            keys: &[(BOB, "bob")],
+            registry: registry(&relay, &model),
+            tools: vec![Arc::new(Calculator::default())],
+            agent: agent(),
         };
-        let config = AccessConfig {
-            session_token_ttl: Duration::from_hours(1),
-            login_token_ttl: Duration::from_hours(2),
-            configured_keys: vec![ConfiguredKey {
-                user: user("bob"),
-                secret: ConfiguredSecret::Plain(BOB.to_owned()),
-            }],
-        };
-        let access = Arc::new(AccessService::open(ports, config).await.unwrap());
-        let models = Arc::new(registry(&relay, &model, clock.clone()));
-        let inference = Arc::new(InferenceMetrics::default());
-        let ports = ChatPorts {
-            sessions: store.clone(),
-            journal: store.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        };
-        let tools = Arc::new(ToolRegistry::new(
-            vec![Arc::new(Calculator::default())],
-            Duration::from_secs(5),
-        ));
-        let usage = usage_service(store.clone(), inference.clone(), clock.clone()).await;
-        let chat = ChatService::new(
-            ports,
-            models.clone(),
-            tools,
-            usage.accounting().clone(),
-            agent(),
-        );
-        let settings = settings_service(
-            store.clone(),
-            clock.clone(),
-            SimpleSettingsLayers::over(agent()),
-            models.clone(),
-            chat.clone(),
-        )
-        .await;
-        let services = Services {
-            audit: audit_service(store.clone(), clock.clone()),
-            self_audit: self_audit_service(&store, clock.clone()),
-            usage: usage.clone(),
-            oauth: oauth(
-                store.clone(),
-                clock.clone(),
-                Arc::new(SequentialIds::new()),
-                oauth_config(),
-            )
-            .0,
-            users: Arc::new(UserService::new(
-                access.clone(),
-                UserPorts {
-                    users: store.clone(),
-                    hasher: Arc::new(PlainPasswordHasher),
-                },
-            )),
-            access: access.clone(),
-            sessions: Arc::new(SessionService::new(
-                store.clone(),
-                store.clone(),
-                ids,
-                chat.clone(),
-            )),
-            chat,
-            completions: Arc::new(CompletionService::new(
-                models.clone(),
-                usage.accounting().clone(),
-            )),
-            health: Arc::new(HealthService::new(
-                models.clone(),
-                store.clone(),
-                clock.clone(),
-            )),
-            models,
-            settings,
-            inference,
-        };
-        let kernel = Kernel::new(KernelParts {
-            core: Core::new(tokio::runtime::Handle::current()),
-            access,
-            clock,
-            mounts: Mounts::new(DIALECT, LimitClass::Unlimited),
-            rate_limits: RateLimitConfig::default(),
-            bypass: LocalBypass::closed(),
-            trusted_proxies: TrustedProxies::default(),
-            allowed_origins: AllowedOrigins::default(),
-            public_https: false,
-            body_limit: DEFAULT_BODY_LIMIT,
-        });
+        let backstage = setup.open().await;
+        let mounts = Mounts::new(DIALECT, LimitClass::Unlimited);
         Self {
             relay,
             model,
-            services,
-            store,
-            kernel,
+            kernel: Kernel::new(kernel_parts(&backstage, mounts)),
+            services: backstage.services,
+            store: backstage.store,
         }
     }
 
@@ -376,11 +264,7 @@ async fn read<E>(
     }
 }
 
-fn registry(
-    relay: &Arc<FakeRelay>,
-    model: &ScriptedModel,
-    clock: Arc<FixedClock>,
-) -> ModelRegistry {
+fn registry(relay: &Arc<FakeRelay>, model: &ScriptedModel) -> RegistryConfig {
     let providers = vec![
         Provider {
             name: "scripted".to_owned(),
@@ -401,12 +285,11 @@ fn registry(
             context_tokens: None,
         },
     ];
-    let config = RegistryConfig {
+    RegistryConfig {
         providers,
         default: ModelRef::new("scripted", "scripted"),
         fallback: Vec::new(),
-    };
-    ModelRegistry::new(config, clock)
+    }
 }
 
 fn agent() -> AgentConfig {

@@ -53,14 +53,14 @@ fn labels(text: &str) -> BTreeMap<&str, String> {
     let mut labels = BTreeMap::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let (name, tail) = rest.split_once("=\"").expect("a quoted value");
+        let (name, tail) = rest.split_once("=\"").unwrap();
         assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
         assert!(name.starts_with(|c: char| !c.is_ascii_digit()), "{name}");
         let (mut value, mut characters) = (String::new(), tail.char_indices());
         let end = loop {
-            match characters.next().expect("the value ends") {
+            match characters.next().unwrap() {
                 (end, '"') => break end,
-                (_, '\\') => match characters.next().expect("an escape").1 {
+                (_, '\\') => match characters.next().unwrap().1 {
                     'n' => value.push('\n'),
                     escaped @ ('\\' | '"') => value.push(escaped),
                     other => panic!("\\{other} is no escape"),
@@ -69,7 +69,7 @@ fn labels(text: &str) -> BTreeMap<&str, String> {
             }
         };
         assert!(labels.insert(name, value).is_none(), "{name} comes twice");
-        rest = &tail[end + 1..];
+        rest = tail.get(end + 1..).unwrap();
         rest = rest.strip_prefix(',').unwrap_or(rest);
     }
     labels
@@ -82,7 +82,7 @@ fn check_histogram(family: &str, samples: &BTreeMap<&str, f64>) {
         .iter()
         .filter_map(|(sample, count)| {
             let text = sample.strip_prefix(&prefix)?.strip_suffix('}')?;
-            let bound = labels(text).remove("le").expect("a bound");
+            let bound = labels(text).remove("le").unwrap();
             Some((bound.replace('+', "").parse().unwrap(), *count))
         })
         .collect();
@@ -124,7 +124,7 @@ fn parse(page: &str) -> BTreeMap<&str, f64> {
             assert!(belongs, "{name} is not of {family}");
             assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
             if let Some((_, text)) = sample.split_once('{') {
-                labels(text.strip_suffix('}').expect("the labels end"));
+                labels(text.strip_suffix('}').unwrap());
             }
             assert!(
                 samples.insert(sample, value.parse().unwrap()).is_none(),

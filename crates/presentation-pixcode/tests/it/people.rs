@@ -20,7 +20,13 @@ async fn register(site: &Site, name: &str) -> Answer {
 async fn owner(site: &Site) -> String {
     let answer = register(site, "alice").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()["token"].as_str().unwrap().to_owned()
+    answer
+        .json()
+        .get("token")
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[actix_web::test]

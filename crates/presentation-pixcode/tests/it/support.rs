@@ -1,42 +1,19 @@
 //! A server whose storage holds a few conversations.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
 use majordomo_application::Caller;
-use majordomo_application::access::{
-    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
-    UserPorts, UserService,
-};
-use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
-use majordomo_application::models::{
-    CompletionService, InferenceMetrics, ModelRegistry, Provider, RegistryConfig,
-};
-use majordomo_application::operations::HealthService;
+use majordomo_application::access::CreateApiKey;
 use majordomo_application::ports::RunJournal as _;
-use majordomo_application::tools::ToolRegistry;
-use majordomo_domain::{CredentialKind, ModelRef, Scope};
-use majordomo_presentation_http::address::TrustedProxies;
-use majordomo_presentation_http::auth::LocalBypass;
-use majordomo_presentation_http::kernel::DEFAULT_BODY_LIMIT;
-use majordomo_presentation_http::origin::AllowedOrigins;
-use majordomo_presentation_http::rate_limit::RateLimitConfig;
-use majordomo_presentation_http::{
-    Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
-};
+use majordomo_domain::{CredentialKind, Scope};
+use majordomo_presentation_http::{Kernel, KernelLayer, LimitClass, Mounts, Services};
 use majordomo_presentation_pixcode::{DIALECT, configure, mount};
-use majordomo_testkit::audit::{audit_service, self_audit_service};
-use majordomo_testkit::builders::{answer, turn, user};
-use majordomo_testkit::oauth::{oauth, oauth_config};
-use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
-use majordomo_testkit::usage::usage_service;
-use majordomo_testkit::{
-    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
-    PlainPasswordHasher, ScriptedModel, SequentialIds, Stores,
-};
+use majordomo_presentation_testkit::{Setup, agent, kernel_parts, scripted};
+use majordomo_testkit::builders::{answer, turn};
+use majordomo_testkit::{FailingStore, ScriptedModel};
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
 
@@ -52,136 +29,22 @@ pub(crate) struct Site {
     pub(crate) store: Arc<FailingStore>,
 }
 
-fn agent() -> AgentConfig {
-    AgentConfig {
-        system_prompt: String::new(),
-        max_steps: 1,
-        loop_breaker: true,
-        temperature: None,
-        max_tokens: None,
-        context_tokens: 8192,
-        turn_timeout: Duration::from_secs(1),
-        max_concurrent_runs: 1,
-        max_accepted_runs: 1,
-        queue_per_session: 1,
-    }
-}
-
-fn configured(secret: &str, owner: &str) -> ConfiguredKey {
-    ConfiguredKey {
-        user: user(owner),
-        secret: ConfiguredSecret::Plain(secret.to_owned()),
-    }
-}
-
 impl Site {
     /// Storage is empty.
     pub(crate) async fn new() -> Self {
-        let store = Arc::new(FailingStore::around(&Stores::of(Arc::new(
-            InMemoryStore::new(),
-        ))));
-        let clock = Arc::new(FixedClock::default());
-        let ids = Arc::new(SequentialIds::new());
-        let access = AccessPorts {
-            keys: store.clone(),
-            users: store.clone(),
-            audit: store.clone(),
-            signing_key: Arc::new(InMemorySigningKeyStore::default()),
-            master_token: Arc::new(InMemoryMasterTokenStore::holding("master")),
-            hasher: Arc::new(PlainPasswordHasher),
-            clock: clock.clone(),
-            ids: ids.clone(),
+        let setup = Setup {
+            master_token: "master",
+            keys: &[(ALICE, "alice"), (BOB, "bob")],
+            registry: scripted(&ScriptedModel::new(), &["scripted"]),
+            tools: Vec::new(),
+            agent: agent(),
         };
-        let access_config = AccessConfig {
-            session_token_ttl: Duration::from_hours(1),
-            login_token_ttl: Duration::from_hours(2),
-            configured_keys: vec![configured(ALICE, "alice"), configured(BOB, "bob")],
-        };
-        let access = Arc::new(AccessService::open(access, access_config).await.unwrap());
-        let registry = RegistryConfig {
-            providers: vec![Provider {
-                name: "mock".to_owned(),
-                model: Arc::new(ScriptedModel::new()),
-                models: Vec::new(),
-                context_tokens: None,
-            }],
-            default: ModelRef::new("mock", "scripted"),
-            fallback: Vec::new(),
-        };
-        let models = Arc::new(ModelRegistry::new(registry, clock.clone()));
-        let inference = Arc::new(InferenceMetrics::default());
-        let ports = ChatPorts {
-            sessions: store.clone(),
-            journal: store.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        };
-        let tools = Arc::new(ToolRegistry::new(Vec::new(), Duration::from_secs(1)));
-        let chat = ChatService::new(ports, models.clone(), tools, inference.clone(), agent());
-        let settings = settings_service(
-            store.clone(),
-            clock.clone(),
-            SimpleSettingsLayers::over(agent()),
-            models.clone(),
-            chat.clone(),
-        )
-        .await;
-        let usage = usage_service(store.clone(), inference.clone(), clock.clone()).await;
-        let services = Services {
-            audit: audit_service(store.clone(), clock.clone()),
-            self_audit: self_audit_service(&store, clock.clone()),
-            usage,
-            oauth: oauth(
-                store.clone(),
-                clock.clone(),
-                Arc::new(SequentialIds::new()),
-                oauth_config(),
-            )
-            .0,
-            users: Arc::new(UserService::new(
-                access.clone(),
-                UserPorts {
-                    users: store.clone(),
-                    hasher: Arc::new(PlainPasswordHasher),
-                },
-            )),
-            access: access.clone(),
-            sessions: Arc::new(SessionService::new(
-                store.clone(),
-                store.clone(),
-                ids,
-                chat.clone(),
-            )),
-            chat,
-            completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
-            health: Arc::new(HealthService::new(
-                models.clone(),
-                store.clone(),
-                clock.clone(),
-            )),
-            models,
-            settings,
-            inference,
-        };
-        let kernel = Kernel::new(KernelParts {
-            core: Core::new(tokio::runtime::Handle::current()),
-            access,
-            clock,
-            mounts: mount(Mounts::new(&DIALECT, LimitClass::Api)),
-            rate_limits: RateLimitConfig {
-                enabled: false,
-                ..RateLimitConfig::default()
-            },
-            bypass: LocalBypass::closed(),
-            trusted_proxies: TrustedProxies::default(),
-            allowed_origins: AllowedOrigins::default(),
-            public_https: false,
-            body_limit: DEFAULT_BODY_LIMIT,
-        });
+        let backstage = setup.open().await;
+        let mounts = mount(Mounts::new(&DIALECT, LimitClass::Api));
         Self {
-            kernel,
-            services,
-            store,
+            kernel: Kernel::new(kernel_parts(&backstage, mounts)),
+            services: backstage.services,
+            store: backstage.store,
         }
     }
 

@@ -11,34 +11,16 @@ use actix_web::http::header::HeaderMap;
 use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
 use majordomo_application::Caller;
-use majordomo_application::access::{
-    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, CreateApiKey,
-    UserPorts, UserService,
-};
-use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
-use majordomo_application::models::{
-    CompletionService, InferenceMetrics, ModelRegistry, Provider, RegistryConfig,
-};
-use majordomo_application::operations::HealthService;
-use majordomo_application::tools::{Calculator, ToolRegistry};
-use majordomo_domain::{CredentialKind, ModelRef, UserId};
-use majordomo_presentation_http::address::TrustedProxies;
+use majordomo_application::access::CreateApiKey;
+use majordomo_application::chat::AgentConfig;
+use majordomo_application::tools::Calculator;
+use majordomo_domain::CredentialKind;
 use majordomo_presentation_http::auth::{LocalBypass, LocalBypassConfig};
-use majordomo_presentation_http::kernel::DEFAULT_BODY_LIMIT;
-use majordomo_presentation_http::origin::AllowedOrigins;
 use majordomo_presentation_http::rate_limit::RateLimitConfig;
-use majordomo_presentation_http::{
-    Core, Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services,
-};
+use majordomo_presentation_http::{Kernel, KernelLayer, KernelParts, LimitClass, Mounts, Services};
 use majordomo_presentation_pocketpaw::{DIALECT, configure, mount};
-use majordomo_testkit::audit::{audit_service, self_audit_service};
-use majordomo_testkit::oauth::{oauth, oauth_config};
-use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
-use majordomo_testkit::usage::usage_service;
-use majordomo_testkit::{
-    FailingStore, FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
-    PlainPasswordHasher, Script, ScriptedModel, SequentialIds, Stores,
-};
+use majordomo_presentation_testkit::{Backstage, Setup, kernel_parts, scripted};
+use majordomo_testkit::{FailingStore, FixedClock, Script, ScriptedModel};
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
 
@@ -114,18 +96,17 @@ impl World {
         rate_limits: RateLimitConfig,
     ) -> Self {
         let model = ScriptedModel::playing(scripts);
-        let storage = Arc::new(FailingStore::around(&Stores::of(Arc::new(
-            InMemoryStore::new(),
-        ))));
-        let clock = Arc::new(FixedClock::default());
-        let ids = Arc::new(SequentialIds::new());
-        let services = services(&model, &storage, &clock, &ids).await;
+        let setup = Setup {
+            master_token: MASTER,
+            keys: &[(BOB, "bob")],
+            registry: scripted(&model, &["scripted"]),
+            tools: vec![Arc::new(Calculator::default())],
+            agent: agent(),
+        };
+        let backstage = setup.open().await;
         let listeners: [SocketAddr; 1] = ["127.0.0.1:8888".parse().unwrap()];
+        let mounts = mount(Mounts::new(&DIALECT, LimitClass::Api));
         let kernel = Kernel::new(KernelParts {
-            core: Core::new(tokio::runtime::Handle::current()),
-            access: services.access.clone(),
-            clock: clock.clone(),
-            mounts: mount(Mounts::new(&DIALECT, LimitClass::Api)),
             rate_limits,
             bypass: LocalBypass::new(LocalBypassConfig {
                 enabled: true,
@@ -133,11 +114,13 @@ impl World {
                 has_public_url: false,
                 has_trusted_proxies: false,
             }),
-            trusted_proxies: TrustedProxies::default(),
-            allowed_origins: AllowedOrigins::default(),
-            public_https: false,
-            body_limit: DEFAULT_BODY_LIMIT,
+            ..kernel_parts(&backstage, mounts)
         });
+        let Backstage {
+            services,
+            store: storage,
+            clock,
+        } = backstage;
         Self {
             model,
             storage,
@@ -223,107 +206,4 @@ impl World {
 /// The request with a bearer token.
 pub(crate) fn bearer(request: TestRequest, token: &str) -> TestRequest {
     request.insert_header(("authorization", format!("Bearer {token}")))
-}
-
-async fn services(
-    model: &ScriptedModel,
-    storage: &Arc<FailingStore>,
-    clock: &Arc<FixedClock>,
-    ids: &Arc<SequentialIds>,
-) -> Services {
-    let (oauth, app_tokens) = oauth(
-        storage.clone(),
-        clock.clone(),
-        Arc::new(SequentialIds::new()),
-        oauth_config(),
-    );
-    let access = AccessService::open(
-        AccessPorts {
-            keys: storage.clone(),
-            users: storage.clone(),
-            audit: storage.clone(),
-            signing_key: Arc::new(InMemorySigningKeyStore::default()),
-            master_token: Arc::new(InMemoryMasterTokenStore::holding(MASTER)),
-            hasher: Arc::new(PlainPasswordHasher),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        },
-        AccessConfig {
-            session_token_ttl: Duration::from_hours(24),
-            login_token_ttl: Duration::from_hours(2),
-            configured_keys: vec![ConfiguredKey {
-                user: UserId::parse("bob").unwrap(),
-                secret: ConfiguredSecret::Plain(BOB.to_owned()),
-            }],
-        },
-    )
-    .await
-    .unwrap();
-    let access = Arc::new(access.with_app_tokens(app_tokens));
-    let models = Arc::new(ModelRegistry::new(
-        RegistryConfig {
-            providers: vec![Provider {
-                name: "mock".to_owned(),
-                model: Arc::new(model.clone()),
-                models: vec!["scripted".to_owned()],
-                context_tokens: None,
-            }],
-            default: ModelRef::new("mock", "scripted"),
-            fallback: Vec::new(),
-        },
-        clock.clone(),
-    ));
-    let inference = Arc::new(InferenceMetrics::default());
-    let tools = vec![Arc::new(Calculator::default()) as Arc<_>];
-    let usage = usage_service(storage.clone(), inference.clone(), clock.clone()).await;
-    let chat = ChatService::new(
-        ChatPorts {
-            sessions: storage.clone(),
-            journal: storage.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        },
-        models.clone(),
-        Arc::new(ToolRegistry::new(tools, Duration::from_secs(5))),
-        usage.accounting().clone(),
-        agent(),
-    );
-    let settings = settings_service(
-        storage.clone(),
-        clock.clone(),
-        SimpleSettingsLayers::over(agent()),
-        models.clone(),
-        chat.clone(),
-    )
-    .await;
-    Services {
-        audit: audit_service(storage.clone(), clock.clone()),
-        self_audit: self_audit_service(storage, clock.clone()),
-        usage,
-        oauth,
-        users: Arc::new(UserService::new(
-            access.clone(),
-            UserPorts {
-                users: storage.clone(),
-                hasher: Arc::new(PlainPasswordHasher),
-            },
-        )),
-        access,
-        sessions: Arc::new(SessionService::new(
-            storage.clone(),
-            storage.clone(),
-            ids.clone(),
-            chat.clone(),
-        )),
-        chat,
-        completions: Arc::new(CompletionService::new(models.clone(), inference.clone())),
-        health: Arc::new(HealthService::new(
-            models.clone(),
-            storage.clone(),
-            clock.clone(),
-        )),
-        models,
-        settings,
-        inference,
-    }
 }

@@ -1,5 +1,7 @@
 //! Spans as OTLP writes them in JSON: ids in hexadecimal, 64-bit numbers as text.
 
+use std::fmt::Write as _;
+
 use majordomo_domain::Timestamp;
 use serde_json::{Value, json};
 
@@ -90,9 +92,12 @@ fn any_value(value: &Attribute) -> Value {
 }
 
 fn nanos(at: Timestamp) -> String {
-    format!("{}", i128::from(at.as_micros()) * 1000)
+    (i128::from(at.as_micros()) * 1000).to_string()
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -163,10 +163,9 @@ fn plaintext_secrets(config: &Path) -> SecurityCheckResult {
 /// `security.api_key_users` are keys of a table.
 pub(super) fn find_secrets(place: &str, value: &toml::Value, found: &mut Vec<String>) {
     match value {
-        toml::Value::Table(table) if place == "security.api_key_users" => {
-            if !table.is_empty() {
-                found.push(place.to_owned());
-            }
+        toml::Value::Table(table) if table.is_empty() => {}
+        toml::Value::Table(_) if place == "security.api_key_users" => {
+            found.push(place.to_owned());
         }
         toml::Value::Table(table) => {
             for (name, value) in table {
