@@ -14,6 +14,7 @@ mod serve;
 mod sessions;
 mod sse;
 mod token;
+mod users;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -60,7 +61,10 @@ enum Command {
     /// List, read, search, export and delete sessions
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
-    /// Make, list and revoke API keys
+    /// Add and list users, change their roles and passwords, disable them
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// Make, list, replace and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Set, list and remove budgets
@@ -127,6 +131,8 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
         }
         Command::Sessions(command) => Context::load(&global)?
             .block_on(async |context| sessions::run(context, command, output).await),
+        Command::Users(command) => Context::load(&global)?
+            .block_on(async |context| users::run(context, command, output).await),
         Command::Keys(command) => Context::load(&global)?
             .block_on(async |context| keys::run(context, command, output).await),
         Command::Budgets(command) => Context::load(&global)?

@@ -5,6 +5,7 @@ mod digest;
 mod directory;
 mod error;
 mod key_cache;
+mod key_request;
 mod keys;
 mod login_token;
 mod oauth_tokens;

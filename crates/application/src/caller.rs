@@ -124,7 +124,7 @@ impl Caller {
         if self.scopes.allows(scope) {
             Ok(())
         } else {
-            Err(self.denied(scope, false))
+            Err(self.denied(scope))
         }
     }
 
@@ -135,7 +135,10 @@ impl Caller {
         if self.role.may_change() {
             Ok(())
         } else {
-            Err(self.denied(scope, true))
+            Err(ScopeDenied {
+                read_only: true,
+                ..self.denied(scope)
+            })
         }
     }
 
@@ -144,10 +147,11 @@ impl Caller {
         AuditRecord::of_user(action, &self.user, &self.credential, self.source, at)
     }
 
-    fn denied(&self, scope: Scope, read_only: bool) -> ScopeDenied {
+    /// The refusal of what `scope` stands for.
+    pub(crate) fn denied(&self, scope: Scope) -> ScopeDenied {
         ScopeDenied {
             scope,
-            read_only,
+            read_only: false,
             credential: self.credential.clone(),
         }
     }

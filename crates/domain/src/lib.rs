@@ -38,4 +38,4 @@ pub use usage::{
     Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, Spend, UsageRecord,
     UsageSum, WindowUse,
 };
-pub use user::{InvalidUsername, User, UserRole, Username};
+pub use user::{InvalidUsername, USERNAME_LEN, User, UserRole, Username};

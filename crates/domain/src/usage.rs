@@ -217,6 +217,21 @@ pub struct BudgetLimit {
 }
 
 impl BudgetLimit {
+    /// What both limits allow.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+            match (a, b) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            }
+        }
+        Self {
+            cost: smaller(self.cost, other.cost),
+            tokens: smaller(self.tokens, other.tokens),
+        }
+    }
+
     /// Whether it limits nothing.
     pub const fn is_none(self) -> bool {
         self.cost.is_none() && self.tokens.is_none()
@@ -344,6 +359,25 @@ mod tests {
             ..idle
         };
         assert!(busy.admits(limit, tokens(30)) && !busy.admits(limit, tokens(31)));
+    }
+
+    #[test]
+    fn what_two_limits_allow_is_the_smaller_of_each() {
+        let limit = |cost: Option<u64>, tokens| BudgetLimit {
+            cost: cost.map(MicroUsd),
+            tokens,
+        };
+        let both = limit(Some(5), None).within(limit(Some(7), Some(9)));
+        assert_eq!(both, limit(Some(5), Some(9)));
+        assert_eq!(
+            limit(None, Some(3)).within(limit(None, Some(2))),
+            limit(None, Some(2))
+        );
+        assert!(
+            BudgetLimit::default()
+                .within(BudgetLimit::default())
+                .is_none()
+        );
     }
 
     #[test]

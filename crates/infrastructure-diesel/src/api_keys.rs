@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 use majordomo_application::ports::api_key_repository::Digest;
 use majordomo_application::ports::{ApiKeyRepository, Durability, RepositoryError};
 use majordomo_domain::{
-    ApiKey, ApiKeyId, AuditRecord, KeyLimits, Scope, Scopes, Timestamp, UserId,
+    ApiKey, ApiKeyId, AuditRecord, Budget, KeyLimits, Scope, Scopes, Timestamp, UserId,
 };
 
 use super::audit::append;
@@ -162,16 +162,24 @@ impl ApiKeyRepository for DieselApiKeyRepository {
         &self,
         key: &ApiKey,
         digest: &Digest,
+        budgets: &[Budget],
         record: &AuditRecord,
     ) -> Result<(), RepositoryError> {
-        let input = (key.clone(), *digest, record.clone());
+        let input = (key.clone(), *digest, budgets.to_vec(), record.clone());
         self.db
-            .write(Durability::Flushed, input, |conn, (key, digest, record)| {
-                Box::pin(async move {
-                    insert(conn, key, digest).await?;
-                    append(conn, record).await
-                })
-            })
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (key, digest, limits, record)| {
+                    Box::pin(async move {
+                        insert(conn, key, digest).await?;
+                        for limit in limits.iter() {
+                            budgets::insert(conn, limit).await?;
+                        }
+                        append(conn, record).await
+                    })
+                },
+            )
             .await
     }
 

@@ -176,6 +176,15 @@ async fn used(conn: &mut Conn, window: &BudgetWindow) -> Outcome<WindowUse> {
     Ok(row.map(WindowUse::from).unwrap_or_default())
 }
 
+/// Sets a budget for a subject that has none.
+pub(super) async fn insert(conn: &mut Conn, budget: &Budget) -> Outcome<()> {
+    diesel::insert_into(budgets::table)
+        .values(BudgetRow::from(budget))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// What was set for one API key also holds for its successor, and what it has spent counts on.
 pub(super) async fn inherit(conn: &mut Conn, from: &ApiKeyId, to: &ApiKeyId) -> Outcome<()> {
     let subject = |key: &ApiKeyId| BudgetSubject::Key(key.clone()).to_string();

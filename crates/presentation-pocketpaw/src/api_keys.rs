@@ -8,13 +8,14 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use majordomo_application::access::{AccessError, CreateApiKey, IssuedApiKey, KeyPrefix};
-use majordomo_domain::{ApiKey, ApiKeyId, Scope};
+use majordomo_domain::{ApiKey, ApiKeyId, BudgetLimit, BudgetPeriod, Scope};
 use majordomo_presentation_http::openapi::{Body, Params, PathParams, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
 use paperclip::actix::api_v2_operation;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::budgets::limit;
 use crate::fails::Fails;
 use crate::wire::{check_length, fault, parse_time, wire_time};
 
@@ -52,6 +53,29 @@ pub(crate) struct CreateApiKeyRequest {
     allowed_models: Vec<String>,
     /// How many requests it may send a minute; the server's default when missing.
     requests_per_minute: Option<NonZeroU32>,
+    /// How much it may spend; the server's default when missing.
+    #[serde(default)]
+    budget: KeyBudget,
+}
+
+/// How much a key may spend in each period. Whoever does not administer the server sets no more than the default.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct KeyBudget {
+    /// In each day of UTC.
+    day: Option<SpendingLimit>,
+    /// In each month of UTC.
+    month: Option<SpendingLimit>,
+}
+
+/// How much may be spent.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct SpendingLimit {
+    /// Most US dollars; no limit when missing.
+    #[schemars(range(min = 0, max = 900_000_000))]
+    max_usd: Option<f64>,
+    /// Most tokens; no limit when missing. With neither, the default of the settings is lifted.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_000_u64))]
+    max_tokens: Option<u64>,
 }
 
 /// A scope's name, for the document.
@@ -174,7 +198,24 @@ impl TryFrom<CreateApiKeyRequest> for CreateApiKey {
             allowed_addresses: request.allowed_addresses,
             allowed_models: request.allowed_models,
             requests_per_minute: request.requests_per_minute,
+            budgets: request.budget.read()?,
         })
+    }
+}
+
+impl KeyBudget {
+    fn read(self) -> Result<Vec<(BudgetPeriod, BudgetLimit)>, ApiError> {
+        [
+            (BudgetPeriod::Day, self.day),
+            (BudgetPeriod::Month, self.month),
+        ]
+        .into_iter()
+        .filter_map(|(period, given)| Some((period, given?)))
+        .map(|(period, given)| {
+            let place = format!("budget.{period}.");
+            Ok((period, limit(&place, given.max_usd, given.max_tokens)?))
+        })
+        .collect()
     }
 }
 

@@ -130,26 +130,36 @@ fn dollars(usd: f64) -> Option<MicroUsd> {
     MicroUsd::from_usd(usd).filter(|_| usd <= MAX_USD)
 }
 
-fn limits(request: &SetBudgetRequest) -> Result<BudgetLimit, ApiError> {
-    let cost = match request.max_usd {
+/// Reads a limit; `max_usd` and `max_tokens` are told of as members of `place`.
+pub(crate) fn limit(
+    place: &str,
+    max_usd: Option<f64>,
+    max_tokens: Option<u64>,
+) -> Result<BudgetLimit, ApiError> {
+    let cost = match max_usd {
         None => None,
         Some(usd) => Some(dollars(usd).ok_or_else(|| {
             let words = "Input should be an amount of dollars from 0 to 900000000";
-            fault(Location::Body, "max_usd", "value_error", words)
+            fault(
+                Location::Body,
+                &format!("{place}max_usd"),
+                "value_error",
+                words,
+            )
         })?),
     };
-    if request.max_tokens.is_some_and(|most| most > MAX_TOKENS) {
+    if max_tokens.is_some_and(|most| most > MAX_TOKENS) {
         let words = format!("Input should be less than or equal to {MAX_TOKENS}");
         return Err(fault(
             Location::Body,
-            "max_tokens",
+            &format!("{place}max_tokens"),
             "less_than_equal",
             words,
         ));
     }
     Ok(BudgetLimit {
         cost,
-        tokens: request.max_tokens,
+        tokens: max_tokens,
     })
 }
 
@@ -181,7 +191,8 @@ pub(crate) async fn set_budget(
     body: Body<SetBudgetRequest>,
 ) -> Result<Reply<BudgetChangedResponse>, ApiError> {
     let subject = subject(Location::Body, &body.0.subject)?;
-    let (limit, period) = (limits(&body.0)?, body.0.period.into());
+    let limit = limit("", body.0.max_usd, body.0.max_tokens)?;
+    let period = body.0.period.into();
     let usage = Arc::clone(&services.usage);
     kernel
         .core()

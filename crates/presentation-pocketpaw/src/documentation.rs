@@ -29,6 +29,7 @@ pub fn document() -> Value {
             ("Auth", "Cookies, session tokens and API keys."),
             ("Settings", "What is configured while the server runs."),
             ("Identity", "Who the agent is."),
+            ("Users", "Who uses the server, and as what."),
             ("OAuth", "Apps that act for users."),
             ("System", "Version, health and this documentation."),
             ("Dashboard", "The same for the web dashboard, under /api."),

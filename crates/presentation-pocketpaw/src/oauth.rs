@@ -18,4 +18,5 @@ mod issuer;
 mod page;
 mod sign_in;
 
+pub(crate) use issuer::issuer;
 pub(crate) use sign_in::sign_in;

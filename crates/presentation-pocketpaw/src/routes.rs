@@ -7,7 +7,7 @@ use crate::error::DIALECT;
 use crate::oauth;
 use crate::{
     agent_status, api_keys, audit, auth, budgets, chat, documentation, events, health, identity,
-    proxy, self_audit, sessions, settings, system_metrics, usage, version,
+    proxy, qr, self_audit, sessions, settings, system_metrics, usage, users, version,
 };
 
 /// Both scopes. `/api/v1` stands first: scopes do not fall through. Where another dialect has routes under `/api` too,
@@ -62,6 +62,7 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/oauth/revoke").route(web::post().to(oauth::token::revoke_token)))
         .service(web::resource("/oauth/token").route(web::post().to(oauth::token::exchange_token)))
         .service(web::resource("/openapi.json").route(web::get().to(documentation::openapi)))
+        .service(web::resource("/qr").route(web::get().to(qr::pairing_code)))
         .service(web::resource("/redoc").route(web::get().to(documentation::redoc)))
         .service(web::resource("/security-audit").route(web::post().to(self_audit::run_security_audit)))
         .service(web::resource("/self-audit/reports").route(web::get().to(self_audit::list_self_audit_reports)))
@@ -75,6 +76,10 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/sessions/{id}/title").route(web::post().to(sessions::rename_session)))
         .service(web::resource("/settings").route(web::get().to(settings::get_settings)).route(web::put().to(settings::change_settings)))
         .service(web::resource("/token/regenerate").route(web::post().to(auth::regenerate_token)))
+        .service(web::resource("/users").route(web::get().to(users::list_users)).route(web::post().to(users::add_user)))
+        .service(web::resource("/users/{id}/enabled").route(web::put().to(users::set_user_enabled)))
+        .service(web::resource("/users/{id}/password").route(web::put().to(users::set_user_password)))
+        .service(web::resource("/users/{id}/role").route(web::put().to(users::set_user_role)))
         .service(web::resource("/version").route(web::get().to(version::version)));
 }
 
@@ -93,6 +98,7 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
         .service(web::resource("/memory/session/export").route(web::get().to(sessions::dashboard::export_memory_session)))
         .service(web::resource("/memory/sessions").route(web::get().to(sessions::dashboard::memory_sessions)))
         .service(web::resource("/oauth/authorize").route(web::get().to(oauth::connect::connect_service)))
+        .service(web::resource("/qr").route(web::get().to(qr::dashboard_pairing_code)))
         .service(web::resource("/security-audit").route(web::post().to(self_audit::dashboard_run_security_audit)))
         .service(web::resource("/self-audit/reports").route(web::get().to(self_audit::dashboard_list_self_audit_reports)))
         .service(web::resource("/self-audit/reports/{date}").route(web::get().to(self_audit::dashboard_get_self_audit_report)))
@@ -108,7 +114,7 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
 /// Where this dialect's errors are told and which limit its paths have.
 #[must_use]
 pub fn mount(mounts: Mounts) -> Mounts {
-    const PATHS: [(&str, LimitClass); 26] = [
+    const PATHS: [(&str, LimitClass); 28] = [
         ("/api/audit", LimitClass::Api),
         ("/api/auth/login", LimitClass::Login),
         ("/api/auth/logout", LimitClass::Api),
@@ -117,6 +123,7 @@ pub fn mount(mounts: Mounts) -> Mounts {
         ("/api/identity", LimitClass::Api),
         ("/api/memory", LimitClass::Api),
         ("/api/oauth", LimitClass::Api),
+        ("/api/qr", LimitClass::Login),
         ("/api/security-audit", LimitClass::Api),
         ("/api/self-audit", LimitClass::Api),
         ("/api/sessions", LimitClass::Api),
@@ -128,6 +135,7 @@ pub fn mount(mounts: Mounts) -> Mounts {
         ("/api/v1/oauth/authorize/sign-in", LimitClass::Login),
         ("/api/v1/oauth/register", LimitClass::Login),
         ("/api/v1/openapi.json", LimitClass::Unlimited),
+        ("/api/v1/qr", LimitClass::Login),
         ("/api/v1/redoc", LimitClass::Unlimited),
         ("/api/v1/token", LimitClass::Login),
         ("/api/v1/ws", LimitClass::WebSocket),

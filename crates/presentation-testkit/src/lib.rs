@@ -118,10 +118,11 @@ impl Setup {
             oauth_config(),
         );
         let access = access(self.master_token, self.keys, &store, &clock, &ids).await;
-        let access = Arc::new(access.with_app_tokens(app_tokens));
-        let models = Arc::new(ModelRegistry::new(self.registry, clock.clone()));
         let inference = Arc::new(InferenceMetrics::default());
         let usage = usage_service(store.clone(), inference.clone(), clock.clone()).await;
+        let budgets = usage.budgets().clone();
+        let access = Arc::new(access.with_app_tokens(app_tokens).with_budgets(budgets));
+        let models = Arc::new(ModelRegistry::new(self.registry, clock.clone()));
         let ports = ChatPorts {
             sessions: store.clone(),
             journal: store.clone(),

@@ -267,6 +267,7 @@ macro_rules! contract_tests {
             rotating_needs_an_active_key_of_the_owner
             a_failed_rotation_changes_nothing
             a_rotated_key_may_go_on_for_a_while
+            a_successor_goes_on_with_its_budget
             keys_are_switched_off_and_on
             changes_of_keys_are_in_the_audit_log
             concurrent_rotations_make_one_successor

@@ -13,7 +13,7 @@ pub(crate) const WORD: &str = "zebrafinch";
 pub(crate) const CANARY: &str = "kq7canary";
 
 /// What a request may name.
-pub(crate) const KINDS: [&str; 6] = ["session", "run", "key", "grant", "model", "date"];
+pub(crate) const KINDS: [&str; 7] = ["session", "run", "key", "grant", "user", "model", "date"];
 
 /// Ids of one object of each kind.
 #[derive(Debug, Clone)]
@@ -27,6 +27,7 @@ impl Ids {
             ("run", "01a1fe00-0000-7000-8000-000000000000".to_owned()),
             ("key", "01a1fe00-0000-7000-8000-000000000001".to_owned()),
             ("grant", "0123456789abcdef0123456789abcdef".to_owned()),
+            ("user", "01a1fe00-0000-7000-8000-000000000002".to_owned()),
             ("model", "no-such-model".to_owned()),
             ("date", "2001-01-01".to_owned()),
         ])
@@ -114,11 +115,14 @@ pub(crate) async fn seed(server: &Server) -> Ids {
     server.post(&path, &title).await.with_status(200);
     let key = json!({ "name": text, "scopes": ["chat"] });
     let key = server.post("/api/v1/auth/api-keys", &key).await.ok();
+    let user = json!({ "username": "zoe", "password": "correct horse" });
+    let user = server.post("/api/v1/users", &user).await.ok();
     Ids(vec![
         ("session", session.to_owned()),
         ("run", run.to_owned()),
         ("key", key["id"].as_str().unwrap().to_owned()),
         ("grant", grant(server).await),
+        ("user", user["id"].as_str().unwrap().to_owned()),
         ("model", "no-such-model".to_owned()),
         ("date", "2001-01-01".to_owned()),
     ])
@@ -165,6 +169,7 @@ pub(crate) async fn belongings(server: &Server) -> String {
         "/api/v1/oauth/grants",
         "/api/v1/identity",
         "/api/v1/budgets",
+        "/api/v1/users",
     ] {
         all += &server.get(path).await.with_status(200).text;
     }

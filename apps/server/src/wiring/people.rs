@@ -9,6 +9,7 @@ use majordomo_application::access::{
     UserPorts, UserService,
 };
 use majordomo_application::ports::{Clock, IdGenerator};
+use majordomo_application::usage::Budgets;
 use majordomo_domain::UserId;
 use majordomo_infrastructure_system::{
     Argon2PasswordHasher, FileMasterTokenStore, FileSigningKeyStore,
@@ -26,6 +27,7 @@ pub(super) async fn people(
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
     app_tokens: Arc<AccessTokens>,
+    budgets: Arc<Budgets>,
 ) -> Result<(Arc<AccessService>, Arc<UserService>), StartError> {
     // One for both: it bounds how many hashes are at work.
     let hasher = Arc::new(Argon2PasswordHasher::per_core());
@@ -45,7 +47,8 @@ pub(super) async fn people(
         configured_keys: configured_keys(&settings.security),
     };
     let access = AccessService::open(ports, config).await?;
-    let access = Arc::new(access.with_app_tokens(app_tokens));
+    let access = access.with_app_tokens(app_tokens).with_budgets(budgets);
+    let access = Arc::new(access);
     let ports = UserPorts {
         users: storage.users.clone(),
         hasher,

@@ -42,6 +42,10 @@ pub(crate) async fn services(
         clock.clone(),
         ids.clone(),
     )?;
+    let inference = Arc::new(InferenceMetrics::default());
+    let usage = super::usage::usage(settings, storage, inference.clone(), clock.clone())
+        .await
+        .map_err(StartError::Usage)?;
     let (access, users) = people(
         settings,
         data_dir,
@@ -49,9 +53,9 @@ pub(crate) async fn services(
         clock.clone(),
         ids.clone(),
         app_tokens,
+        usage.budgets().clone(),
     )
     .await?;
-    let inference = Arc::new(InferenceMetrics::default());
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -59,9 +63,6 @@ pub(crate) async fn services(
         ids: ids.clone(),
     };
     let tools = tools(settings, clock.clone(), storage.sessions.clone());
-    let usage = super::usage::usage(settings, storage, inference.clone(), clock.clone())
-        .await
-        .map_err(StartError::Usage)?;
     let agent = agent(settings);
     let (concurrent, accepted) = (agent.max_concurrent_runs, agent.max_accepted_runs);
     let chat = ChatService::new(

@@ -31,6 +31,9 @@ pub enum AccessError {
     /// A key may not be given more than its maker has.
     #[error("scope beyond the maker's")]
     BeyondOwn(Scope),
+    /// A key that is limited beyond its scopes makes and replaces no keys: the others would not have its limits.
+    #[error("the key that asks is limited")]
+    LimitedMaker,
     /// A field of the request is wrong.
     #[error("invalid field")]
     Invalid(FieldError),
@@ -59,7 +62,7 @@ impl ServiceError for AccessError {
             Self::UnknownScopes(_) => {
                 ErrorKind::Invalid(vec![FieldError::new("scopes", self.public_message())])
             }
-            Self::BeyondOwn(_) | Self::AddressRefused => ErrorKind::Forbidden,
+            Self::BeyondOwn(_) | Self::AddressRefused | Self::LimitedMaker => ErrorKind::Forbidden,
             Self::TooManyKeys => ErrorKind::Conflict,
             Self::Invalid(field) => ErrorKind::Invalid(vec![field.clone()]),
             Self::KeyNotFound => ErrorKind::NotFound,
@@ -78,6 +81,7 @@ impl ServiceError for AccessError {
             Self::UnknownScopes(_) => "invalid_scopes",
             Self::BeyondOwn(_) => "scope_beyond_own",
             Self::AddressRefused => "address_refused",
+            Self::LimitedMaker => "limited_key",
             Self::TooManyKeys => "too_many_keys",
             Self::Invalid(_) => "invalid_field",
             Self::KeyNotFound => "api_key_not_found",
@@ -97,6 +101,9 @@ impl ServiceError for AccessError {
             }
             Self::Invalid(field) => format!("{} {}", field.field, field.error),
             Self::AddressRefused => "This key is not let in from this address".to_owned(),
+            Self::LimitedMaker => {
+                "A key that is limited beyond its scopes makes and replaces no keys".to_owned()
+            }
             Self::TooManyKeys => {
                 "There are too many keys; revoke those that are not used".to_owned()
             }

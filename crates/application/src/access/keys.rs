@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_domain::{
-    AddressRange, ApiKey, ApiKeyId, CredentialKind, KeyLimits, Scope, Scopes, Timestamp,
+    ApiKey, ApiKeyId, Budget, BudgetLimit, BudgetPeriod, CredentialKind, KeyLimits, Scope, Scopes,
+    Timestamp,
 };
 
 use super::digest::{base64_url, sha256};
 use super::error::AccessError;
+use super::key_request::{invalid, parse_limits, parse_name, parse_scopes};
 use super::service::AccessService;
 use crate::caller::Caller;
-use crate::error::FieldError;
+use crate::usage::Budgets;
 
 /// What keys of this server begin with. All work the same; each dialect's clients know theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +65,9 @@ pub struct CreateApiKey {
     pub allowed_models: Vec<String>,
     /// How many requests it may send a minute; the server's default when missing.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// How much it may spend in each period; the server's default where nothing is said. Whoever does not administer
+    /// the server sets no more than that default.
+    pub budgets: Vec<(BudgetPeriod, BudgetLimit)>,
 }
 
 /// A key just made: the only time its secret is seen.
@@ -77,14 +82,6 @@ pub struct IssuedApiKey {
 const MAX_KEYS: u32 = 1000;
 /// Keys of one user that work at the same time at most.
 const MAX_LIVING_KEYS: usize = 500;
-/// Longest name, in characters.
-const MAX_NAME: usize = 100;
-/// Ranges of addresses of a key at most.
-const MAX_ADDRESSES: usize = 32;
-/// Models of a key at most.
-const MAX_MODELS: usize = 64;
-/// Longest name of a model, in characters.
-const MAX_MODEL: usize = 200;
 /// The longest a rotated key goes on working.
 const MAX_OVERLAP: Duration = Duration::from_hours(24 * 7);
 /// Characters of a key that are stored to recognise it by.
@@ -98,16 +95,16 @@ impl AccessService {
         request: CreateApiKey,
     ) -> Result<IssuedApiKey, AccessError> {
         require_own_keys(caller)?;
+        self.require_unlimited(caller).await?;
         let now = self.clock.now();
         let name = parse_name(&request.name)?;
         if request.expires_at.is_some_and(|at| at <= now) {
             return Err(invalid("expires_at", "must be in the future"));
         }
         let scopes = parse_scopes(&request.scopes)?;
-        if let Some(scope) = scopes.iter().find(|scope| !caller.scopes.allows(*scope)) {
-            return Err(AccessError::BeyondOwn(scope));
-        }
-        let limits = parse_limits(caller, &request)?;
+        require_own_scopes(caller, scopes)?;
+        let limits = parse_limits(&request)?;
+        self.require_room(!request.budgets.is_empty())?;
         let keys = self.keys.list(&caller.user, MAX_KEYS).await?;
         if keys.iter().filter(|key| key.is_alive(now)).count() >= MAX_LIVING_KEYS {
             return Err(AccessError::TooManyKeys);
@@ -125,6 +122,7 @@ impl AccessService {
             enabled: true,
             limits: Arc::new(limits),
         });
+        let budgets = self.budgets_for(caller, &issued.key.id, &request);
         let names: Vec<_> = issued.key.scopes.iter().map(Scope::as_str).collect();
         let record = caller
             .record("api_key.create", now)
@@ -132,9 +130,46 @@ impl AccessService {
             .with("name", &issued.key.name)
             .with("scopes", names.join(" "));
         self.keys
-            .insert(&issued.key, &sha256(&issued.secret), &record)
+            .insert(&issued.key, &sha256(&issued.secret), &budgets, &record)
             .await?;
+        // Before anyone knows the key.
+        if let Some(known) = &self.budgets {
+            known.adopt(&budgets);
+        }
         Ok(issued)
+    }
+
+    /// Fails where a key asks that is limited beyond its scopes: it would make one that is not.
+    async fn require_unlimited(&self, caller: &Caller) -> Result<(), AccessError> {
+        let CredentialKind::ApiKey(id) = &caller.credential else {
+            return Ok(());
+        };
+        let key = self.keys.find(&caller.user, id).await?;
+        let key = key.ok_or(AccessError::Wrong)?;
+        let has_budget = self
+            .budgets
+            .as_ref()
+            .is_some_and(|budgets| budgets.limits_key(id));
+        if has_budget || key.expires_at.is_some() || *key.limits != KeyLimits::default() {
+            return Err(AccessError::LimitedMaker);
+        }
+        Ok(())
+    }
+
+    /// Fails where budgets are wanted and cannot be held to.
+    fn require_room(&self, wanted: bool) -> Result<(), AccessError> {
+        let have_room = |budgets: &Arc<Budgets>| budgets.have_room();
+        if !wanted || self.budgets.as_ref().is_some_and(have_room) {
+            return Ok(());
+        }
+        Err(invalid("budgets", "cannot be set: there are too many"))
+    }
+
+    fn budgets_for(&self, caller: &Caller, id: &ApiKeyId, request: &CreateApiKey) -> Vec<Budget> {
+        let budgets = self.budgets.as_ref();
+        budgets
+            .map(|budgets| budgets.for_key(id, caller, &request.budgets))
+            .unwrap_or_default()
     }
 
     fn issue_key(
@@ -188,8 +223,9 @@ impl AccessService {
         self.changed(switched)
     }
 
-    /// Replaces one of the caller's keys by one with the same name, scopes, expiry and limits. The old one goes on
-    /// working for `overlap`, a week at most, so that whoever uses it can change over; without one it dies at once.
+    /// Replaces one of the caller's keys by one with the same name, scopes, expiry, limits and budgets; what was spent
+    /// counts on. The old one goes on working for `overlap`, a week at most, so that whoever uses it can change over;
+    /// without one it dies at once.
     pub async fn rotate_key(
         &self,
         caller: &Caller,
@@ -197,6 +233,7 @@ impl AccessService {
         overlap: Duration,
     ) -> Result<IssuedApiKey, AccessError> {
         require_own_keys(caller)?;
+        self.require_unlimited(caller).await?;
         if overlap > MAX_OVERLAP {
             return Err(invalid("overlap_seconds", "must not be more than a week"));
         }
@@ -206,13 +243,9 @@ impl AccessService {
             .filter(|key| key.is_active(now))
             .ok_or(AccessError::KeyNotFound)?;
         // A key that can make a mightier one of itself would be no limit.
-        if let Some(scope) = old
-            .scopes
-            .iter()
-            .find(|scope| !caller.scopes.allows(*scope))
-        {
-            return Err(AccessError::BeyondOwn(scope));
-        }
+        require_own_scopes(caller, old.scopes)?;
+        let budgets = self.budgets.as_ref();
+        self.require_room(budgets.is_some_and(|budgets| budgets.limits_key(id)))?;
         let prefix = KeyPrefix::of(&old.prefix).unwrap_or_default();
         let issued = self.issue_key(prefix, |id, prefix| ApiKey {
             id,
@@ -232,6 +265,9 @@ impl AccessService {
             .rotate(id, &issued.key, &digest, now, end, &record)
             .await?;
         self.changed(rotated)?;
+        if let Some(budgets) = budgets {
+            budgets.inherit(id, &issued.key.id);
+        }
         Ok(issued)
     }
 
@@ -261,82 +297,10 @@ fn require_own_keys(caller: &Caller) -> Result<(), AccessError> {
     Ok(())
 }
 
-fn invalid(field: &str, error: impl Into<String>) -> AccessError {
-    AccessError::Invalid(FieldError::new(field, error))
-}
-
-fn parse_name(name: &str) -> Result<String, AccessError> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > MAX_NAME {
-        return Err(invalid("name", "must have 1 to 100 characters"));
+/// Nobody gives a key what they lack.
+fn require_own_scopes(caller: &Caller, scopes: Scopes) -> Result<(), AccessError> {
+    match scopes.iter().find(|scope| !caller.scopes.allows(*scope)) {
+        Some(scope) => Err(AccessError::BeyondOwn(scope)),
+        None => Ok(()),
     }
-    Ok(name.to_owned())
-}
-
-fn parse_scopes(names: &[String]) -> Result<Scopes, AccessError> {
-    let unknown: Vec<String> = names
-        .iter()
-        .filter(|name| Scope::parse(name).is_none())
-        .cloned()
-        .collect();
-    if !unknown.is_empty() {
-        return Err(AccessError::UnknownScopes(unknown));
-    }
-    if names.is_empty() {
-        return Err(invalid("scopes", "must name at least one scope"));
-    }
-    Ok(names.iter().filter_map(|name| Scope::parse(name)).collect())
-}
-
-/// The limits of a key to make. A limited key makes no key without its limits.
-fn parse_limits(caller: &Caller, request: &CreateApiKey) -> Result<KeyLimits, AccessError> {
-    if request.allowed_addresses.len() > MAX_ADDRESSES {
-        return Err(invalid("allowed_addresses", "must not have more than 32"));
-    }
-    let addresses: Result<Vec<AddressRange>, _> = request
-        .allowed_addresses
-        .iter()
-        .map(|text| text.trim().parse())
-        .collect();
-    let addresses = addresses.map_err(|error| invalid("allowed_addresses", error.to_string()))?;
-    if request.allowed_models.len() > MAX_MODELS {
-        return Err(invalid("allowed_models", "must not have more than 64"));
-    }
-    let is_model = |name: &String| {
-        !name.trim().is_empty()
-            && name.chars().count() <= MAX_MODEL
-            && !name.chars().any(char::is_control)
-    };
-    if !request.allowed_models.iter().all(is_model) {
-        return Err(invalid(
-            "allowed_models",
-            "must be names of 1 to 200 characters",
-        ));
-    }
-    let own = &caller.limits;
-    let within_own = own.models.is_empty()
-        || (!request.allowed_models.is_empty()
-            && request
-                .allowed_models
-                .iter()
-                .all(|model| own.models.contains(model)));
-    if !within_own {
-        return Err(invalid(
-            "allowed_models",
-            "must be among those of the key that asks",
-        ));
-    }
-    Ok(KeyLimits {
-        addresses: if addresses.is_empty() {
-            own.addresses.clone()
-        } else {
-            addresses
-        },
-        models: request
-            .allowed_models
-            .iter()
-            .map(|model| model.trim().to_owned())
-            .collect(),
-        requests_per_minute: request.requests_per_minute.or(own.requests_per_minute),
-    })
 }

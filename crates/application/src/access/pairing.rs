@@ -19,8 +19,8 @@ const CAPACITY: usize = 1000;
 pub(super) enum Paired {
     /// The operator, by a session token.
     Operator,
-    /// This user, by a login token.
-    User(UserId),
+    /// This user, by a login token, while their tokens have this version.
+    User(UserId, u32),
 }
 
 /// The tokens that wait to be used. They are kept in memory only: a restart ends them.

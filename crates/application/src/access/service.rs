@@ -19,12 +19,13 @@ use super::login_token::LoginTokens;
 use super::oauth_tokens::AccessTokens;
 use super::pairing::{self, Paired, PairingTokens};
 use super::session_token;
-use crate::caller::{Caller, ScopeDenied};
+use crate::caller::Caller;
 use crate::ports::api_key_repository::Digest;
 use crate::ports::{
     ApiKeyRepository, AuditLog, Clock, IdGenerator, MasterTokenError, MasterTokenStore,
     PasswordHasher, SigningKeyStore, UserRepository,
 };
+use crate::usage::Budgets;
 
 /// What a request shows of itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -115,6 +116,7 @@ pub struct AccessService {
     rotating: Arc<tokio::sync::Mutex<()>>,
     pairing: PairingTokens,
     app_tokens: Option<Arc<AccessTokens>>,
+    pub(super) budgets: Option<Arc<Budgets>>,
 }
 
 impl AccessService {
@@ -147,7 +149,15 @@ impl AccessService {
             cache: KeyCache::new(KEY_CACHE_CAPACITY, KEY_CACHE_LIFETIME),
             pairing: PairingTokens::default(),
             app_tokens: None,
+            budgets: None,
         })
+    }
+
+    /// Makes and replaces keys together with their budgets.
+    #[must_use]
+    pub fn with_budgets(mut self, budgets: Arc<Budgets>) -> Self {
+        self.budgets = Some(budgets);
+        self
     }
 
     /// Lets in apps too, by their access tokens.
@@ -395,19 +405,24 @@ impl AccessService {
         })
     }
 
-    /// A token that logs one device in as the caller, once, within a minute. Keys have none to give: the device's
-    /// cookie would outlive their scopes.
-    pub fn pair(&self, caller: &Caller) -> Result<IssuedToken, AccessError> {
+    /// A token that logs one device in as the caller, once, within a minute, unless what ends the caller's own tokens
+    /// comes before. Keys have none to give: the device's cookie would outlive their scopes.
+    pub async fn pair(&self, caller: &Caller) -> Result<IssuedToken, AccessError> {
         let paired = match caller.credential {
             CredentialKind::MasterToken
             | CredentialKind::SessionToken
             | CredentialKind::Localhost => Paired::Operator,
-            CredentialKind::Login => Paired::User(caller.user.clone()),
+            CredentialKind::Login => {
+                let standing = self.standing(&caller.user).await?;
+                let version = standing.ok_or(AccessError::Wrong)?.token_version;
+                Paired::User(caller.user.clone(), version)
+            }
             CredentialKind::ApiKey(_)
             | CredentialKind::ConfiguredKey
             | CredentialKind::OAuthToken(_)
-            | CredentialKind::CommandLine => return Err(full_access_denied(caller).into()),
+            | CredentialKind::CommandLine => return Err(caller.denied(Scope::Admin).into()),
         };
+        self.record(caller, "pairing.create").await?;
         let secret = hex(&self.ids.secret());
         Ok(IssuedToken {
             secret: self.pairing.issue(&secret, paired, self.clock.now()),
@@ -434,11 +449,11 @@ impl AccessService {
                 self.record(&caller, LOGIN).await?;
                 Ok(LoggedIn::Session(self.issue_session_token(&self.master())?))
             }
-            Paired::User(id) => {
-                let user = self.directory.find(&id).await?.ok_or(AccessError::Wrong)?;
-                if !user.enabled {
-                    return Err(AccessError::Wrong);
-                }
+            Paired::User(id, version) => {
+                let user = self.directory.find(&id).await?;
+                let user = user
+                    .filter(|user| user.enabled && user.token_version == version)
+                    .ok_or(AccessError::Wrong)?;
                 let login = CredentialKind::Login;
                 let record = AuditRecord::of_user(LOGIN, &user.id, &login, source, now);
                 self.audit.append(&record).await?;
@@ -503,7 +518,7 @@ pub(super) fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
     if caller.role == UserRole::Owner {
         Ok(())
     } else {
-        Err(full_access_denied(caller).into())
+        Err(caller.denied(Scope::Admin).into())
     }
 }
 
@@ -518,15 +533,7 @@ pub(super) fn require_person(caller: &Caller) -> Result<(), AccessError> {
         | CredentialKind::CommandLine => Ok(()),
         CredentialKind::ApiKey(_)
         | CredentialKind::ConfiguredKey
-        | CredentialKind::OAuthToken(_) => Err(full_access_denied(caller).into()),
-    }
-}
-
-fn full_access_denied(caller: &Caller) -> ScopeDenied {
-    ScopeDenied {
-        scope: Scope::Admin,
-        read_only: false,
-        credential: caller.credential.clone(),
+        | CredentialKind::OAuthToken(_) => Err(caller.denied(Scope::Admin).into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Storage of API keys, by digest.
 
 use async_trait::async_trait;
-use majordomo_domain::{ApiKey, ApiKeyId, AuditRecord, Timestamp, UserId};
+use majordomo_domain::{ApiKey, ApiKeyId, AuditRecord, Budget, Timestamp, UserId};
 
 use super::RepositoryError;
 
@@ -12,11 +12,12 @@ pub type Digest = [u8; 32];
 /// and the record is stored only where there was a change.
 #[async_trait]
 pub trait ApiKeyRepository: Send + Sync {
-    /// Stores a key. MUST return `Conflict` when the id or the digest is taken.
+    /// Stores a key and what it may spend. MUST return `Conflict` when the id or the digest is taken.
     async fn insert(
         &self,
         key: &ApiKey,
         digest: &Digest,
+        budgets: &[Budget],
         record: &AuditRecord,
     ) -> Result<(), RepositoryError>;
     /// The key with this digest, revoked and expired ones included. MUST use an index.
@@ -42,8 +43,9 @@ pub trait ApiKeyRepository: Send + Sync {
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError>;
     /// Stores the successor of a key that is neither revoked nor expired, and lets the old one end at `end` (or earlier,
-    /// where it expires earlier); where `end` is not after `at` it is revoked. `false` (and nothing stored) when the
-    /// successor's owner has no such key.
+    /// where it expires earlier); where `end` is not after `at` it is revoked. The budgets of the old key are set for its
+    /// successor too, and what was spent of them counts on. `false` (and nothing stored) when the successor's owner has
+    /// no such key.
     async fn rotate(
         &self,
         id: &ApiKeyId,

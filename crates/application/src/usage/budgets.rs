@@ -1,5 +1,6 @@
 //! Holds spending to budgets: what a call may cost is set aside before it and settled after it.
 
+mod keys;
 mod managing;
 
 use std::collections::HashMap;

@@ -53,7 +53,7 @@ impl UsageService {
     }
 
     /// What may be spent.
-    pub fn budgets(&self) -> &Budgets {
+    pub fn budgets(&self) -> &Arc<Budgets> {
         &self.budgets
     }
 

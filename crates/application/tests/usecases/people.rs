@@ -1,5 +1,7 @@
 //! Users, what ends their tokens, and what limits keys.
 
+mod keys;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,8 @@ use majordomo_application::access::{
     AccessConfig, AccessError, AccessPorts, AccessService, AddUser, CreateApiKey, LoggedIn,
     Presented, SignIn, SignedIn, UserError, UserPorts, UserService,
 };
-use majordomo_domain::{CredentialKind, ModelRef, RequestSource, Scope, User, UserRole};
+use majordomo_application::usage::{BudgetConfig, Budgets, PeriodLimits};
+use majordomo_domain::{BudgetLimit, CredentialKind, RequestSource, Scope, User, UserRole};
 use majordomo_testkit::{
     FixedClock, InMemoryMasterTokenStore, InMemorySigningKeyStore, InMemoryStore,
     PlainPasswordHasher, SequentialIds,
@@ -18,8 +21,16 @@ use majordomo_testkit::{
 struct World {
     access: Arc<AccessService>,
     users: UserService,
+    budgets: Arc<Budgets>,
     store: Arc<InMemoryStore>,
     clock: Arc<FixedClock>,
+}
+
+const fn tokens(most: u64) -> BudgetLimit {
+    BudgetLimit {
+        cost: None,
+        tokens: Some(most),
+    }
 }
 
 const fn from(address: Option<IpAddr>) -> RequestSource {
@@ -63,7 +74,17 @@ impl World {
             login_token_ttl: Duration::from_hours(2),
             configured_keys: Vec::new(),
         };
-        let access = Arc::new(AccessService::open(ports, config).await.unwrap());
+        let limits = BudgetConfig {
+            key: PeriodLimits {
+                day: tokens(100),
+                ..PeriodLimits::default()
+            },
+            ..BudgetConfig::default()
+        };
+        let budgets = Budgets::open(store.clone(), clock.clone(), limits).await;
+        let budgets = budgets.unwrap();
+        let access = AccessService::open(ports, config).await.unwrap();
+        let access = Arc::new(access.with_budgets(budgets.clone()));
         let ports = UserPorts {
             users: store.clone(),
             hasher: Arc::new(PlainPasswordHasher),
@@ -71,6 +92,7 @@ impl World {
         Self {
             users: UserService::new(access.clone(), ports),
             access,
+            budgets,
             store,
             clock,
         }
@@ -260,9 +282,33 @@ async fn tokens_past_half_of_their_life_are_renewed() {
 }
 
 #[tokio::test]
+async fn a_pairing_token_ends_with_the_tokens_of_its_user() {
+    let world = World::new().await;
+    let id = world.add("alice", UserRole::Member).await.id;
+    for change in ["nothing", "password", "role", "disable"] {
+        let token = world.sign_in("alice").await.token.secret;
+        let alice = world.show(&token).await.unwrap();
+        let paired = world.access.pair(&alice).await.unwrap().secret;
+        let (users, operator) = (&world.users, operator());
+        match change {
+            "password" => {
+                let same = "secret1".to_owned();
+                users.set_password(&operator, &id, same).await
+            }
+            "role" => users.set_role(&operator, &id, UserRole::Viewer).await,
+            "disable" => users.set_enabled(&operator, &id, false).await,
+            _ => Ok(()),
+        }
+        .unwrap();
+        let redeemed = world.access.redeem(&paired, HERE).await;
+        assert_eq!(redeemed.is_ok(), change == "nothing", "{change}");
+    }
+}
+
+#[tokio::test]
 async fn a_pairing_token_works_once_and_no_key_has_one() {
     let world = World::new().await;
-    let token = world.access.pair(&operator()).unwrap().secret;
+    let token = world.access.pair(&operator()).await.unwrap().secret;
     assert!(world.access.is_pairing(&token));
     let paired = world.access.redeem(&token, HERE).await;
     let Ok(LoggedIn::Session(session)) = paired else {
@@ -271,65 +317,10 @@ async fn a_pairing_token_works_once_and_no_key_has_one() {
     assert!(world.show(&session.secret).await.is_ok());
     assert!(world.access.redeem(&token, HERE).await.is_err());
     let key = Caller::operator(CredentialKind::ConfiguredKey);
-    assert!(world.access.pair(&key).is_err());
-    let waiting = world.access.pair(&operator()).unwrap().secret;
+    assert!(world.access.pair(&key).await.is_err());
+    let waiting = world.access.pair(&operator()).await.unwrap().secret;
     world.access.rotate_master_token(&operator()).await.unwrap();
     assert!(!world.access.is_pairing(&waiting));
-}
-
-#[tokio::test]
-async fn a_limited_key_is_held_to_its_addresses_models_and_rate() {
-    let world = World::new().await;
-    let request = CreateApiKey {
-        name: "script".to_owned(),
-        scopes: vec!["chat".to_owned(), "admin".to_owned()],
-        allowed_addresses: vec!["192.0.2.0/24".to_owned()],
-        allowed_models: vec!["mock/*".to_owned()],
-        requests_per_minute: std::num::NonZeroU32::new(7),
-        ..CreateApiKey::default()
-    };
-    let key = world.access.create_key(&operator(), request).await.unwrap();
-    let show = async |address: Option<IpAddr>| {
-        let presented = Presented::Token(key.secret.clone());
-        world.access.authenticate(presented, from(address)).await
-    };
-    for refused in [None, Some([192, 0, 3, 1].into())] {
-        assert!(matches!(
-            show(refused).await,
-            Err(AccessError::AddressRefused)
-        ));
-    }
-    let caller = show(Some([192, 0, 2, 1].into())).await.unwrap();
-    assert!(caller.may_ask(&ModelRef::new("mock", "small")));
-    assert!(!caller.may_ask(&ModelRef::new("paid", "large")));
-    // It cannot make a key that may ask more.
-    let wider = CreateApiKey {
-        name: "wider".to_owned(),
-        scopes: vec!["chat".to_owned()],
-        ..CreateApiKey::default()
-    };
-    let wider = world.access.create_key(&caller, wider).await;
-    assert!(matches!(wider, Err(AccessError::Invalid(_))));
-}
-
-#[tokio::test]
-async fn a_rotated_key_goes_on_for_as_long_as_asked() {
-    let world = World::new().await;
-    let request = CreateApiKey {
-        name: "script".to_owned(),
-        scopes: vec!["chat".to_owned()],
-        ..CreateApiKey::default()
-    };
-    let old = world.access.create_key(&operator(), request).await.unwrap();
-    let overlap = Duration::from_mins(10);
-    let new = world
-        .access
-        .rotate_key(&operator(), &old.key.id, overlap)
-        .await;
-    let new = new.unwrap().secret;
-    assert!(world.show(&old.secret).await.is_ok() && world.show(&new).await.is_ok());
-    world.clock.advance(overlap);
-    assert!(world.show(&old.secret).await.is_err() && world.show(&new).await.is_ok());
 }
 
 #[tokio::test]

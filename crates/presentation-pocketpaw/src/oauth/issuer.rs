@@ -6,7 +6,7 @@ use majordomo_application::oauth::OAuthService;
 use majordomo_presentation_http::{ApiError, ErrorClass, Kernel, RequestContext, address_used};
 
 /// The public address, or, where none is configured, the one the client has used.
-pub(super) fn issuer(
+pub(crate) fn issuer(
     oauth: &OAuthService,
     kernel: &Kernel,
     context: RequestContext,

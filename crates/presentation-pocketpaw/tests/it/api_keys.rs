@@ -121,3 +121,46 @@ async fn a_rotated_key_is_replaced_at_once() {
     world.send(bearer(sessions(), new)).await.expect(200);
     world.post_empty(&path).await.expect(404);
 }
+
+#[actix_web::test]
+async fn a_budget_is_set_with_its_key() {
+    let world = World::playing([]).await;
+    let body = json!({
+        "name": "script", "budget": { "day": { "max_usd": 0.5 }, "month": { "max_tokens": 1000 } }
+    });
+    let made = world.post(KEYS, body).await.expect(200);
+    let subject = format!("key:{}", made["id"].as_str().unwrap());
+    let listed = world.get("/api/v1/budgets").await.expect(200);
+    let limits: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            assert_eq!(one["subject"], subject.as_str());
+            (
+                one["period"].clone(),
+                one["max_usd"].clone(),
+                one["max_tokens"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        limits,
+        [
+            (json!("day"), json!(0.5), json!(null)),
+            (json!("month"), json!(null), json!(1000)),
+        ]
+    );
+    for wrong in [
+        json!({ "day": { "max_usd": -1 } }),
+        json!({ "day": { "max_usd": 1e300 } }),
+        json!({ "month": { "max_tokens": 1_000_000_000_000_001_u64 } }),
+        json!({ "month": 5 }),
+    ] {
+        let said = wrong.to_string();
+        let refused = world
+            .post(KEYS, json!({ "name": "x", "budget": wrong }))
+            .await;
+        assert_eq!(refused.status, 422, "{said}");
+    }
+}

@@ -5,8 +5,11 @@ use std::slice;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use majordomo_application::ports::{AuditFilter, RepositoryError};
-use majordomo_domain::{ApiKey, ApiKeyId, KeyLimits, Scope, Scopes, Timestamp};
+use majordomo_application::ports::{AuditFilter, LimitedWindow, RepositoryError};
+use majordomo_domain::{
+    ApiKey, ApiKeyId, Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, KeyLimits,
+    MicroUsd, Scope, Scopes, Spend, Timestamp,
+};
 
 use super::{Stores, assert_conflict};
 use crate::builders::{api_key, at, record, user};
@@ -38,7 +41,7 @@ async fn rotate(
 
 async fn insert(stores: &Stores, key: &ApiKey, byte: u8) {
     let act = record("api_key.create");
-    let stored = stores.api_keys.insert(key, &digest(byte), &act).await;
+    let stored = stores.api_keys.insert(key, &digest(byte), &[], &act).await;
     stored.unwrap();
 }
 
@@ -128,7 +131,7 @@ pub async fn a_taken_id_is_a_conflict(stores: Stores) {
             ..api_key(owner, 2)
         };
         let (digest, act) = (digest(2), record("api_key.create"));
-        assert_conflict(stores.api_keys.insert(&second, &digest, &act).await);
+        assert_conflict(stores.api_keys.insert(&second, &digest, &[], &act).await);
     }
     assert_eq!(find(&stores, 1).await, Some(first));
     assert_eq!(find(&stores, 2).await, None);
@@ -140,7 +143,7 @@ pub async fn a_taken_digest_is_a_conflict(stores: Stores) {
     insert(&stores, &first, 1).await;
     let second = api_key("bob", 2);
     let (digest, act) = (digest(1), record("api_key.create"));
-    assert_conflict(stores.api_keys.insert(&second, &digest, &act).await);
+    assert_conflict(stores.api_keys.insert(&second, &digest, &[], &act).await);
     assert_eq!(find(&stores, 1).await, Some(first));
     assert_eq!(list(&stores, "bob", 10).await, Vec::new());
 }
@@ -291,6 +294,69 @@ pub async fn a_rotated_key_may_go_on_for_a_while(stores: Stores) {
         assert_eq!((stored.revoked_at, stored.expires_at), (None, Some(end)));
         assert_eq!(find(&stores, byte + 10).await, Some(successor));
     }
+}
+
+/// What a key may spend is stored with it, holds for its successor, and what was spent counts on.
+pub async fn a_successor_goes_on_with_its_budget(stores: Stores) {
+    let (old, new, other) = (
+        api_key("alice", 1),
+        api_key("alice", 2),
+        api_key("alice", 3),
+    );
+    let budget = |key: &ApiKey| Budget {
+        subject: BudgetSubject::Key(key.id.clone()),
+        period: BudgetPeriod::Day,
+        limit: BudgetLimit {
+            cost: Some(MicroUsd(70)),
+            tokens: Some(100),
+        },
+        set_at: at(1),
+    };
+    let window = |key: &ApiKey| BudgetWindow {
+        subject: BudgetSubject::Key(key.id.clone()),
+        period: BudgetPeriod::Day,
+        starts_at: at(0),
+    };
+    let act = record("api_key.create");
+    let (keys, budgets) = (&stores.api_keys, &stores.budgets);
+    let stored = keys.insert(&old, &digest(1), &[budget(&old)], &act).await;
+    stored.unwrap();
+    insert(&stores, &other, 3).await;
+    assert_eq!(budgets.list(10).await.unwrap(), [budget(&old)]);
+    let spent = Spend {
+        cost: MicroUsd(5),
+        tokens: 7,
+    };
+    let limited = LimitedWindow {
+        window: window(&old),
+        limit: budget(&old).limit,
+    };
+    // One call has ended, another is under way.
+    for _ in 0..2 {
+        let reserved = budgets.reserve(std::slice::from_ref(&limited), spent).await;
+        reserved.unwrap().unwrap();
+    }
+    let settled = budgets.settle(&[window(&old)], spent, spent).await;
+    settled.unwrap();
+    assert!(rotate(&stores, &old, &new, 2).await.unwrap());
+    let listed = budgets.list(10).await.unwrap();
+    assert!(listed.contains(&budget(&new)), "{listed:?}");
+    let used = budgets.used(&[window(&new), window(&other)]).await.unwrap();
+    let [of_new, of_other] = used[..] else {
+        panic!("two windows")
+    };
+    assert_eq!((of_new.spent, of_new.open_calls), (spent, 0));
+    assert_eq!(of_new.reserved, Spend::default());
+    assert_eq!(of_other.spent, Spend::default());
+    // A key that cannot be stored has no budget either.
+    let taken = ApiKey {
+        id: api_key("alice", 9).id,
+        ..other
+    };
+    let (digest, limits) = (digest(3), [budget(&taken)]);
+    assert_conflict(keys.insert(&taken, &digest, &limits, &act).await);
+    let listed = budgets.list(10).await.unwrap();
+    assert!(!listed.contains(&budget(&taken)), "{listed:?}");
 }
 
 /// A key can be switched off and on until it is revoked.

@@ -59,7 +59,10 @@ pub async fn keys_in_use_are_told(stores: Stores) {
         api_key("alice", 3),
     ];
     for (number, key) in (1..).zip(&keys) {
-        let inserted = stores.api_keys.insert(key, &[number; 32], &made(key)).await;
+        let inserted = stores
+            .api_keys
+            .insert(key, &[number; 32], &[], &made(key))
+            .await;
         inserted.unwrap();
     }
     let [_, _, last] = &keys;

@@ -9,8 +9,8 @@ use majordomo_application::ports::{
     SessionRepository, SettingsRepository, StorageHealth, StorageStatus,
 };
 use majordomo_domain::{
-    ApiKey, ApiKeyId, AuditChain, AuditEntry, AuditHash, AuditRecord, Message, MessageId, Run,
-    RunEvent, RunId, SelfAuditReport, Session, SessionId, SessionTitle, Timestamp, UserId,
+    ApiKey, ApiKeyId, AuditChain, AuditEntry, AuditHash, AuditRecord, Budget, Message, MessageId,
+    Run, RunEvent, RunId, SelfAuditReport, Session, SessionId, SessionTitle, Timestamp, UserId,
 };
 
 use super::FailingStore;
@@ -171,10 +171,14 @@ impl ApiKeyRepository for FailingStore {
         &self,
         key: &ApiKey,
         digest: &Digest,
+        budgets: &[Budget],
         record: &AuditRecord,
     ) -> Result<(), RepositoryError> {
-        self.call("api_keys.insert", self.api_keys.insert(key, digest, record))
-            .await
+        self.call(
+            "api_keys.insert",
+            self.api_keys.insert(key, digest, budgets, record),
+        )
+        .await
     }
 
     async fn find_by_digest(&self, digest: &Digest) -> Result<Option<ApiKey>, RepositoryError> {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
 use majordomo_application::ports::{ApiKeyRepository, RepositoryError};
-use majordomo_domain::{ApiKey, ApiKeyId, AuditRecord, Timestamp, UserId};
+use majordomo_domain::{ApiKey, ApiKeyId, AuditRecord, Budget, Timestamp, UserId};
 
 use super::{InMemoryStore, State, count};
 
@@ -37,10 +37,12 @@ impl ApiKeyRepository for InMemoryStore {
         &self,
         key: &ApiKey,
         digest: &Digest,
+        budgets: &[Budget],
         record: &AuditRecord,
     ) -> Result<(), RepositoryError> {
         let mut state = self.state();
         state.insert_key(key, digest)?;
+        state.books.set_all(budgets);
         state.append_audit(record);
         Ok(())
     }
@@ -112,6 +114,7 @@ impl ApiKeyRepository for InMemoryStore {
             return Ok(false);
         }
         state.insert_key(successor, digest)?;
+        state.books.inherit(id, &successor.id);
         if let Some(old) = state.living_key(&successor.owner, id, at) {
             if end <= at {
                 old.revoked_at = Some(at);

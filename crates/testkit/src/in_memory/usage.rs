@@ -7,8 +7,8 @@ use majordomo_application::ports::{
     BudgetRepository, LimitedWindow, RepositoryError, UsageLedger, WindowFull,
 };
 use majordomo_domain::{
-    AuditRecord, Budget, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, Spend, Timestamp,
-    Usage, UsageRecord, UsageSum, UserId, WindowUse,
+    ApiKeyId, AuditRecord, Budget, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, Spend,
+    Timestamp, Usage, UsageRecord, UsageSum, UserId, WindowUse,
 };
 
 use super::{InMemoryStore, count};
@@ -19,6 +19,47 @@ pub(super) struct Books {
     pub(super) calls: Vec<UsageRecord>,
     pub(super) budgets: BTreeMap<(String, BudgetPeriod), Budget>,
     pub(super) windows: BTreeMap<BudgetWindow, WindowUse>,
+}
+
+impl Books {
+    /// Sets budgets, replacing those of the same subjects and periods.
+    pub(super) fn set_all(&mut self, budgets: &[Budget]) {
+        for budget in budgets {
+            let key = (budget.subject.to_string(), budget.period);
+            self.budgets.insert(key, budget.clone());
+        }
+    }
+
+    /// What was set for one API key also holds for its successor, and what it has spent counts on.
+    pub(super) fn inherit(&mut self, from: &ApiKeyId, to: &ApiKeyId) {
+        let (from, to) = (
+            BudgetSubject::Key(from.clone()),
+            BudgetSubject::Key(to.clone()),
+        );
+        let budgets = self.budgets.values().filter(|one| one.subject == from);
+        let inherited: Vec<Budget> = budgets
+            .map(|budget| Budget {
+                subject: to.clone(),
+                ..budget.clone()
+            })
+            .collect();
+        self.set_all(&inherited);
+        let windows = self.windows.iter().filter(|(one, _)| one.subject == from);
+        let counted: Vec<_> = windows
+            .map(|(window, used)| {
+                let window = BudgetWindow {
+                    subject: to.clone(),
+                    ..window.clone()
+                };
+                let used = WindowUse {
+                    spent: used.spent,
+                    ..WindowUse::default()
+                };
+                (window, used)
+            })
+            .collect();
+        self.windows.extend(counted);
+    }
 }
 
 #[async_trait]

@@ -2,7 +2,9 @@
 
 use std::sync::PoisonError;
 
-use majordomo_domain::{Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, Scope};
+use majordomo_domain::{
+    Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, CredentialKind, Scope,
+};
 
 use super::{BudgetStatus, Budgets, MAX_BUDGETS, SetLimits};
 use crate::caller::Caller;
@@ -58,7 +60,7 @@ impl Budgets {
         period: BudgetPeriod,
         limit: BudgetLimit,
     ) -> Result<(), UsageError> {
-        caller.require_change(Scope::Admin)?;
+        self.require_free(caller)?;
         let key = (subject.clone(), period);
         let (known, count) = {
             let set = self.set();
@@ -95,7 +97,7 @@ impl Budgets {
         subject: &BudgetSubject,
         period: BudgetPeriod,
     ) -> Result<(), UsageError> {
-        caller.require_change(Scope::Admin)?;
+        self.require_free(caller)?;
         let act = caller
             .record("budget.remove", self.clock.now())
             .on("budget", subject)
@@ -109,7 +111,18 @@ impl Budgets {
         Ok(())
     }
 
-    fn change(&self, change: impl FnOnce(&mut SetLimits)) {
+    /// An administrator; not by a key that has a budget, which could lift its own.
+    fn require_free(&self, caller: &Caller) -> Result<(), UsageError> {
+        caller.require_change(Scope::Admin)?;
+        match &caller.credential {
+            CredentialKind::ApiKey(key) if self.limits_key(key) => {
+                Err(caller.denied(Scope::Admin).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut SetLimits)) {
         change(&mut self.set.write().unwrap_or_else(PoisonError::into_inner));
         self.look_for_any();
     }
