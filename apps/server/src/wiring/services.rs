@@ -71,6 +71,7 @@ pub(crate) async fn services(
         usage.accounting().clone(),
         agent,
     );
+    usage.budgets().tell_through(chat.event_bus().clone());
     chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
     let health = health(
         settings,

@@ -153,7 +153,7 @@ fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
         "invalid" | "context_too_long" => {
             ErrorKind::Invalid(vec![FieldError::new("message", message)])
         }
-        "refused" => ErrorKind::Forbidden,
+        "refused" | "model_unpriced" => ErrorKind::Forbidden,
         "stopped" => ErrorKind::Conflict,
         "auth" | "malformed" | "loop" | "max_steps" => ErrorKind::Upstream,
         _ => ErrorKind::Internal,

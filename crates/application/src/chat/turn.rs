@@ -23,7 +23,7 @@ use crate::ports::{
     ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
-use crate::usage::{BudgetError, Ending, ModelCall, Payer};
+use crate::usage::{BudgetError, Ending, ModelCall, Payer, PlannedCall};
 
 /// Most that a model may write in a turn, in bytes over all steps, reasoning and tool calls included: one that never
 /// stops must not fill the memory.
@@ -369,11 +369,11 @@ impl ChatService {
         draft: &mut Draft,
     ) -> Result<(Step, FinishReason), End> {
         let (options, config) = (&turn.run.options, self.config());
-        self.begin_call(turn, model, messages, draft).await?;
+        let max_tokens = self.begin_call(turn, model, messages, draft).await?;
         let opened = self.models.open(&turn.caller, model, |model| ModelRequest {
             tools: self.tools.specs(),
             temperature: options.temperature.or(config.temperature),
-            max_tokens: options.max_tokens.or(config.max_tokens),
+            max_tokens,
             ..ModelRequest::new(&model.model, messages.to_vec())
         });
         let opened = match opened.await {
@@ -397,29 +397,32 @@ impl ChatService {
         result
     }
 
-    /// Sets aside what the next call may cost.
+    /// Sets aside what the next call may cost; gives the most tokens of its answer.
     async fn begin_call(
         &self,
         turn: &PendingTurn,
         model: &ModelRef,
         messages: &[ModelMessage],
         draft: &mut Draft,
-    ) -> Result<(), End> {
+    ) -> Result<Option<u32>, End> {
         let max_tokens = turn.run.options.max_tokens.or(self.config().max_tokens);
         let prompt = self.tool_tokens + estimate_prompt_tokens(messages);
         let payer = Payer::of(&turn.caller)
             .in_session(&turn.run.session)
             .in_run(&turn.run.id);
-        let call = self
-            .accounting
-            .begin(payer, model, prompt, max_tokens.map(u64::from))
-            .await?;
+        let mut planned = PlannedCall::new(payer, model.clone(), prompt);
+        planned.max_output_tokens = max_tokens.map(u64::from);
+        if self.accounting.limits_anything() {
+            planned.fallback = self.models.fallback_for(&turn.caller, model);
+        }
+        let call = self.accounting.begin(planned).await?;
+        let most = call.max_output_tokens();
         draft.open = Some(OpenCall {
             call,
             usage: draft.usage,
             written: draft.written,
         });
-        Ok(())
+        Ok(most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)))
     }
 
     fn no_answer(error: ModelsError, writer: &mut JournalWriter) -> End {

@@ -173,6 +173,16 @@ impl ModelRegistry {
         self.provider(&model.provider)?.context_tokens
     }
 
+    /// The models that may be asked for `caller` when `first` does not answer, in order.
+    pub fn fallback_for(&self, caller: &Caller, first: &ModelRef) -> Vec<ModelRef> {
+        let configured = self.configured.load();
+        let others = configured.fallback.iter();
+        others
+            .filter(|model| *model != first && caller.may_ask(model))
+            .cloned()
+            .collect()
+    }
+
     /// Asks `first`, then the fallback models, until one begins to answer. A model is asked again by nobody once
     /// output has begun: errors after that end the stream. `request` is made anew for each model.
     pub async fn open(

@@ -290,4 +290,8 @@ pub trait CompletionRelay: Send + Sync {
     /// Passes a chat-completions request body on. `stream` says whether the body asks for a stream. An upstream
     /// status other than 2xx comes back as a typed error.
     async fn relay(&self, body: Bytes, stream: bool) -> Result<RelayResponse, ModelError>;
+    /// The field in which `model` wants to be told the most tokens of an answer.
+    fn output_limit_name(&self, _model: &str) -> &'static str {
+        "max_tokens"
+    }
 }

@@ -1,21 +1,21 @@
 //! Counting, pricing and limiting model calls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use majordomo_application::ServiceError as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use majordomo_application::chat::{ChatError, UserLimits};
+use majordomo_application::events::SystemEventKind;
 use majordomo_application::models::{CompletionError, CompletionService, InferenceMetrics};
 use majordomo_application::ports::{
     FinishReason, ModelDelta, ModelMessage, ModelRequest, SessionRepository, UsageLedger as _,
 };
 use majordomo_application::usage::{
-    Accounting, BudgetConfig, BudgetError, Budgets, Ending, ModelCall, Payer, PeriodLimits, Price,
-    PriceTable, UsageError, UsageService, UsageSpool,
+    Accounting, BudgetConfig, BudgetError, BudgetStatus, Budgets, Ending, ModelCall, Payer,
+    PeriodLimits, PlannedCall, Price, PriceTable, UsageError, UsageService, UsageSpool,
 };
+use majordomo_application::{ErrorKind, ServiceError as _};
 use majordomo_domain::{
     ApiKeyId, BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind, MicroUsd, ModelRef, Scope,
     Scopes, Timestamp, Usage, UsageRecord, UserId, UserRole,
@@ -82,7 +82,9 @@ impl Books {
         most: u64,
     ) -> impl Future<Output = Result<ModelCall, BudgetError>> + use<> {
         let accounting = self.usage.accounting().clone();
-        async move { accounting.begin(payer, &model(), prompt, Some(most)).await }
+        let mut call = PlannedCall::new(payer, model(), prompt);
+        call.max_output_tokens = Some(most);
+        async move { accounting.begin(call).await }
     }
 }
 
@@ -340,7 +342,7 @@ async fn budgets_in_dollars_follow_the_prices() {
     settling.unwrap().await.unwrap();
     assert_eq!(record.unwrap().cost, MicroUsd(900));
     assert!(books.begin(Payer::of(&alice), 50, 25).await.is_err());
-    let status = books.budgets.list(&alice).await.unwrap();
+    let status = books.budgets.visible(&alice).await.unwrap();
     assert_eq!(status[0].used.spent.cost, MicroUsd(900));
     assert!(status[0].is_warned && !status[0].is_exhausted);
     books
@@ -372,10 +374,22 @@ async fn only_the_operator_sets_budgets_and_clearing_the_ledger_lifts_none() {
         .budgets
         .set_limit(&member, subject, BudgetPeriod::Day, BudgetLimit::default());
     assert!(matches!(set.await, Err(UsageError::Denied(_))));
-    assert!(matches!(
-        books.budgets.list(&member).await,
-        Err(UsageError::Denied(_))
-    ));
+    let others = BudgetSubject::User(UserId::parse("bob").unwrap());
+    let set = books
+        .budgets
+        .set_limit(&alice, others, BudgetPeriod::Day, tokens_limit(7));
+    set.await.unwrap();
+    let seen = |shown: Vec<BudgetStatus>| -> Vec<(String, bool)> {
+        let shown = shown.into_iter();
+        shown
+            .map(|status| (status.window.window.subject.to_string(), status.is_default))
+            .collect()
+    };
+    let own = ("user:alice".to_owned(), true);
+    let shown = books.budgets.visible(&member).await.unwrap();
+    assert_eq!(seen(shown), [own.clone()]);
+    let shown = books.budgets.visible(&alice).await.unwrap();
+    assert_eq!(seen(shown), [("user:bob".to_owned(), false), own]);
 
     let call = books.begin(Payer::of(&alice), 50, 50).await.unwrap();
     call.end_alone(Ending::Succeeded, used(50, 0, 50), 0);
@@ -392,21 +406,194 @@ async fn a_warning_comes_once_for_each_mark() {
         ..BudgetConfig::default()
     })
     .await;
-    let alarms = Arc::new(AtomicU64::new(0));
-    let counted = alarms.clone();
-    books.budgets.on_alarm(Box::new(move |status| {
-        counted.fetch_add(if status.is_exhausted { 100 } else { 1 }, Ordering::SeqCst);
-    }));
-    for (spent, expected) in [(70, 0), (15, 1), (5, 1), (10, 101)] {
+    let world = books.world([]);
+    books.budgets.tell_through(world.chat.event_bus().clone());
+    let mut told = world.chat.listen(&alice(), None).unwrap();
+    let mut others = world.chat.listen(&caller("bob"), None).unwrap();
+    for (spent, expected) in [(70, (0, 0)), (15, (1, 0)), (5, (1, 0)), (10, (1, 1))] {
         let call = books.begin(Payer::of(&alice()), spent, 0).await.unwrap();
         let (_, settling) = call.end(Ending::Succeeded, used(spent, 0, 0), 0, Timestamp::EPOCH);
         settling.unwrap().await.unwrap();
+        let counts = books.budgets.counts();
         assert_eq!(
-            alarms.load(Ordering::SeqCst),
+            (counts.warnings, counts.exhaustions),
             expected,
             "after {spent} more"
         );
     }
+    let told: Vec<_> = told
+        .next_batch()
+        .await
+        .iter()
+        .map(|event| match &event.kind {
+            SystemEventKind::Budget(status) => (
+                status.used.spent.tokens,
+                status.is_warned,
+                status.is_exhausted,
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [(85, true, false), (100, true, true)]);
+    assert!(others.next_batch().now_or_never().is_none());
+    assert_eq!(books.budgets.counts().refusals, 0);
+    assert!(books.begin(Payer::of(&alice()), 1, 1).await.is_err());
+    assert_eq!(books.budgets.counts().refusals, 1);
+}
+
+/// Where a budget applies, no answer is longer than what was set aside for it.
+#[tokio::test]
+async fn answers_are_held_to_what_was_set_aside() {
+    let books = Books::keeping(BudgetConfig {
+        user: tokens_a_day(20_000),
+        ..BudgetConfig::default()
+    })
+    .await;
+    let plan = |most: Option<u64>| {
+        let mut call = PlannedCall::new(Payer::of(&alice()), model(), 100);
+        call.max_output_tokens = most;
+        call
+    };
+    for (asked, allowed) in [
+        (None, 4096),
+        (Some(50), 50),
+        (Some(10_000), 10_000),
+        // What does not fit is cut, not refused.
+        (Some(32_000), 16_000),
+    ] {
+        let call = books.usage.accounting().begin(plan(asked)).await.unwrap();
+        assert_eq!(call.max_output_tokens(), Some(allowed), "of {asked:?}");
+        let (_, settling) = call.end(Ending::Failed, used(0, 0, 0), 0, Timestamp::EPOCH);
+        settling.unwrap().await.unwrap();
+    }
+    // 300 answers at the same time cost 300 times as much.
+    let mut many = plan(Some(100));
+    many.answers = 300;
+    let refused = books.usage.accounting().begin(many).await;
+    assert!(exhausted(&refused.err().unwrap()));
+
+    // Of 1000 tokens that are left, an answer may have what fits after the prompt; of too few, none.
+    for (spent, allowed) in [(19_000, Some(512)), (450, Some(256)), (250, None)] {
+        let call = books.begin(Payer::of(&alice()), spent, 0).await.unwrap();
+        let (_, settling) = call.end(Ending::Succeeded, used(spent, 0, 0), 0, Timestamp::EPOCH);
+        settling.unwrap().await.unwrap();
+        let call = books.usage.accounting().begin(plan(None)).await;
+        let most = call.ok().and_then(|call| {
+            let most = call.max_output_tokens();
+            drop(call.end(Ending::Failed, used(0, 0, 0), 0, Timestamp::EPOCH));
+            most
+        });
+        assert_eq!(most, allowed, "after {spent} more");
+        while books.budgets.own(&alice()).await.unwrap()[0]
+            .used
+            .open_calls
+            > 0
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn models_are_told_the_limit_of_their_answers() {
+    let books = Books::keeping(BudgetConfig {
+        user: tokens_a_day(20_000),
+        max_output_tokens: 700,
+        ..BudgetConfig::default()
+    })
+    .await;
+    let world = books.world([answer("hi", used(1, 0, 1)), answer("hi", used(1, 0, 1))]);
+    let turn = world.chat.send(&alice(), say("s", "hello")).await.unwrap();
+    drain(turn.into_events()).await;
+    let completions =
+        CompletionService::new(world.models.clone(), books.usage.accounting().clone());
+    let request = ModelRequest::new("model", Vec::new());
+    let asked = completions.ask(&alice(), &model(), request).await.unwrap();
+    drop(asked);
+    for request in world.model.requests() {
+        assert_eq!(request.max_tokens, Some(700));
+    }
+    assert_eq!(world.model.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_budget_answers_may_have_any_length() {
+    let books = Books::keeping(BudgetConfig::default()).await;
+    let world = books.world([answer("hi", used(1, 0, 1))]);
+    let turn = world.chat.send(&alice(), say("s", "hello")).await.unwrap();
+    drain(turn.into_events()).await;
+    assert_eq!(world.model.requests()[0].max_tokens, None);
+}
+
+#[tokio::test]
+async fn a_budget_in_dollars_refuses_models_without_a_price() {
+    let books = Books::keeping(BudgetConfig {
+        user: PeriodLimits {
+            day: BudgetLimit {
+                cost: MicroUsd::from_usd(5.0),
+                tokens: None,
+            },
+            ..PeriodLimits::default()
+        },
+        ..BudgetConfig::default()
+    })
+    .await;
+    let unpriced = ModelRef::new("mock", "unknown");
+    let refused = |call| async {
+        let refused = books.usage.accounting().begin(call).await;
+        refused.err().map(|error| (error.code(), error.kind()))
+    };
+    let call = PlannedCall::new(Payer::of(&alice()), unpriced.clone(), 10);
+    let expected = Some(("model_unpriced", ErrorKind::Forbidden));
+    assert_eq!(refused(call).await, expected);
+    // So is one that may be answered by such a model.
+    let mut call = PlannedCall::new(Payer::of(&alice()), model(), 10);
+    assert_eq!(refused(call.clone()).await, None);
+    call.fallback = vec![unpriced.clone()];
+    assert_eq!(refused(call).await, expected);
+
+    // A budget in tokens does not mind.
+    let books = Books::keeping(BudgetConfig {
+        user: tokens_a_day(20_000),
+        ..BudgetConfig::default()
+    })
+    .await;
+    let call = PlannedCall::new(Payer::of(&alice()), unpriced, 10);
+    assert!(books.usage.accounting().begin(call).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_dearest_of_the_models_that_may_answer_is_set_aside() {
+    let store = Arc::new(InMemoryStore::new());
+    let clock = Arc::new(FixedClock::default());
+    let config = BudgetConfig {
+        user: PeriodLimits {
+            day: BudgetLimit {
+                cost: Some(MicroUsd(5_000)),
+                tokens: None,
+            },
+            ..PeriodLimits::default()
+        },
+        ..BudgetConfig::default()
+    };
+    let budgets = Budgets::open(store.clone(), clock.clone(), config).await;
+    let budgets = budgets.unwrap();
+    let prices = [("mock/*", 1.0), ("spare/*", 10.0)]
+        .map(|(name, price)| (name.to_owned(), Price::per_million(price, None, price)));
+    let accounting = Accounting::new(
+        Arc::default(),
+        PriceTable::new("1", prices),
+        budgets.clone(),
+        UsageSpool::start(store),
+        clock,
+    );
+    let mut call = PlannedCall::new(Payer::of(&alice()), model(), 100);
+    call.max_output_tokens = Some(100);
+    call.fallback = vec![ModelRef::new("spare", "s1")];
+    let held = accounting.begin(call).await.unwrap();
+    let status = budgets.own(&alice()).await.unwrap();
+    assert_eq!(status[0].used.reserved.cost, MicroUsd(2_000));
+    drop(held);
 }
 
 #[tokio::test(start_paused = true)]
