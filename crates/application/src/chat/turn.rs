@@ -213,6 +213,9 @@ impl ChatService {
         let run = answer.run.clone();
         if let Some(error) = &outcome.error {
             log_end(outcome.status, &outcome.reason, error);
+            if outcome.status == RunStatus::Failed {
+                self.note_failure(turn.log.run().clone(), error.clone());
+            }
         }
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
         finished.map_err(|error| {
@@ -387,8 +390,9 @@ impl ChatService {
         if let Some(open) = &mut draft.open {
             open.call.answered_by(&opened.model);
         }
-        draft.model = Some(opened.model);
-        let result = read_step(opened.stream, writer, draft).await;
+        draft.model = Some(opened.model.clone());
+        let broke = |error: &ModelError| self.models.note(&opened.model, Err(error));
+        let result = read_step(opened.stream, writer, draft, broke).await;
         let ending = match result {
             Ok(_) => Ending::Succeeded,
             Err(_) => Ending::Failed,
@@ -503,11 +507,12 @@ fn push_hops(writer: &mut JournalWriter, hops: Vec<Hop>) {
     }
 }
 
-/// Reads one model answer to its end. While a piece of the journal is being written the next deltas are read already.
+/// Reads one model answer to its end; `broke` is told when the model fails meanwhile. While a piece of the journal is being written the next deltas are read already.
 async fn read_step(
     mut stream: ModelStream,
     writer: &mut JournalWriter,
     draft: &mut Draft,
+    broke: impl Fn(&ModelError),
 ) -> Result<(Step, FinishReason), End> {
     let mut step = Step::default();
     let before = draft.usage;
@@ -519,7 +524,10 @@ async fn read_step(
         };
         let broke_off =
             || ModelError::new(ModelErrorKind::Malformed, "The model's answer broke off");
-        match delta.ok_or_else(broke_off)?? {
+        match delta
+            .unwrap_or_else(|| Err(broke_off()))
+            .inspect_err(&broke)?
+        {
             ModelDelta::Text(text) => {
                 let text = without_nul(text);
                 draft.written += text.len();

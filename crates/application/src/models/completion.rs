@@ -44,7 +44,7 @@ impl ServiceError for CompletionError {
         match self {
             Self::Denied(denied) => denied.kind(),
             // The model is the object that is asked for here, not a field of another.
-            Self::Models(ModelsError::UnknownModel(_)) => ErrorKind::NotFound,
+            Self::Models(error) if error.is_unknown_model() => ErrorKind::NotFound,
             Self::Models(error) => error.kind(),
             Self::Budget(error) => error.kind(),
         }

@@ -294,7 +294,12 @@ impl ModelRegistry {
         ready
     }
 
-    /// Notes how a relayed call ended, so that the next caller fares by it.
+    /// Whether nothing speaks against asking the model now: it did not fail a moment ago.
+    pub fn is_ready(&self, model: &ModelRef) -> bool {
+        self.cooldowns.standing(model, self.clock.now()) == Standing::Ready
+    }
+
+    /// Notes how a call ended, so that the next caller fares by it.
     pub fn note(&self, model: &ModelRef, result: Result<(), &ModelError>) {
         match result {
             Ok(()) => self.cooldowns.clear(model),

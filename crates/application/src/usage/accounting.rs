@@ -217,6 +217,12 @@ impl Accounting {
         }
     }
 
+    /// Calls that are missing in the ledger because storage did not answer for too long.
+    pub fn lost_calls(&self) -> u64 {
+        let limits = self.0.limits.as_ref();
+        limits.map_or(0, |limits| limits.spool.lost())
+    }
+
     /// Stores the calls that wait to be stored.
     pub async fn flush(&self) {
         if let Some(limits) = &self.0.limits {

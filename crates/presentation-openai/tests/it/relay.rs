@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::test::TestRequest;
 use majordomo_application::Caller;
 use majordomo_application::ports::{ModelError, ModelErrorKind};
-use majordomo_domain::{BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind};
+use majordomo_domain::{BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind, ModelRef};
 use serde_json::json;
 
 use crate::support::{MASTER, Relayed, World, raw_completion};
@@ -119,6 +119,13 @@ async fn what_goes_wrong_upstream_keeps_its_meaning() {
             ModelErrorKind::Invalid,
             400,
             "invalid",
+            "invalid_request_error",
+            "",
+        ),
+        (
+            ModelErrorKind::UnknownModel,
+            404,
+            "model_not_found",
             "invalid_request_error",
             "",
         ),
@@ -262,4 +269,19 @@ async fn what_no_budget_can_be_held_to_is_refused() {
     let many = r#"{"model":"gpt-x","n":100,"max_tokens":300}"#;
     assert_eq!(world.send(raw_completion(many, MASTER)).await.status, 429);
     assert!(world.relay.asked.lock().unwrap().is_empty());
+}
+
+/// A provider whose stream broke off is left alone for a moment where there is another to ask.
+#[actix_web::test]
+async fn a_stream_that_fails_counts_against_its_model() {
+    let world = World::relaying(vec![Relayed::Stream(vec![
+        Ok("data: {}\n\n"),
+        Err(broke_off()),
+    ])])
+    .await;
+    let model = ModelRef::new("mock", "gpt-x");
+    assert!(world.services.models.is_ready(&model));
+    let body = json!({ "model": "mock/gpt-x", "stream": true });
+    world.complete(&body).await;
+    assert!(!world.services.models.is_ready(&model));
 }
