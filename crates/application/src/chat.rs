@@ -4,6 +4,7 @@ mod admission;
 mod commands;
 mod context;
 mod error;
+mod failures;
 mod following;
 mod identity;
 mod loop_breaker;
@@ -17,7 +18,9 @@ mod sessions;
 mod traces;
 mod turn;
 
+pub use admission::TurnedAway;
 pub use error::ChatError;
+pub(crate) use failures::Failure;
 pub use identity::AgentIdentity;
 pub use reply::{Reply, Turn};
 pub use service::{

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use majordomo_domain::{Run, RunEvent, Timestamp};
 
 use crate::operations::HealthStatus;
+use crate::usage::BudgetStatus;
 
 pub use bus::EventBus;
 pub use ring::EventStream;
@@ -36,4 +37,6 @@ pub enum SystemEventKind {
     },
     /// The server's health is another one than before.
     Health(HealthStatus),
+    /// A budget of the user, of one of the user's keys or sessions, is nearly or wholly used up.
+    Budget(Arc<BudgetStatus>),
 }

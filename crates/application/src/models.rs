@@ -8,7 +8,7 @@ mod registry;
 mod tokens;
 mod told;
 
-pub use completion::{CompletionError, CompletionService, NamedModel};
+pub use completion::{CompletionError, CompletionService, NamedModel, OutputLimit, PassedRequest};
 pub use error::ModelsError;
 pub use metrics::{InferenceCounts, InferenceMetrics};
 pub use registry::{CatalogEntry, ModelRegistry, Opened, Provider, RegistryConfig};

@@ -10,8 +10,8 @@ mod prices;
 mod report;
 mod spool;
 
-pub use accounting::{Accounting, Ending, ModelCall, Payer};
-pub use budgets::{Alarm, BudgetConfig, BudgetStatus, Budgets, PeriodLimits};
+pub use accounting::{Accounting, Ending, ModelCall, Payer, PlannedCall};
+pub use budgets::{BudgetConfig, BudgetCounts, BudgetStatus, Budgets, PeriodLimits};
 pub use error::{BudgetError, UsageError};
 pub use prices::{Price, PriceTable};
 pub use report::{UsageReport, UsageService};

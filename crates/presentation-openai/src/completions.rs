@@ -6,6 +6,7 @@ mod head;
 mod input;
 mod model;
 mod model_chunks;
+mod passing;
 mod pump;
 mod relay;
 mod request;

@@ -8,6 +8,7 @@ use actix_web::web;
 use majordomo_presentation_http::openapi::{Media, MediaKind, Reply};
 use majordomo_presentation_http::{Kernel, Services};
 use paperclip::actix::api_v2_operation;
+use prometheus::Readings;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -100,12 +101,15 @@ pub(crate) async fn get_prometheus_metrics(
     services: web::Data<Services>,
     kernel: web::Data<Kernel>,
 ) -> Media<Exposition> {
-    Media::new(prometheus::render(
-        services.health.uptime(),
-        &kernel.metrics().snapshot(),
-        &services.inference.read(),
-        services.health.process_usage(),
-    ))
+    Media::new(prometheus::render(&Readings {
+        uptime: services.health.uptime(),
+        http: kernel.metrics().snapshot(),
+        inference: services.inference.read(),
+        load: services.chat.load(),
+        budgets: services.usage.budgets().counts(),
+        lost_calls: services.usage.accounting().lost_calls(),
+        process: services.health.process_usage(),
+    }))
 }
 
 /// A counter as a number with a fraction. Exact up to 2^53, which no counter here reaches.

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct AgentStatusResponse {
     /// All sessions together.
     global: GlobalStatus,
-    /// The sessions in which it works.
+    /// The sessions in which it works, and those in which it has failed a moment ago.
     sessions: Vec<SessionStatus>,
 }
 
@@ -54,7 +54,7 @@ struct SessionStatus {
     channel: &'static str,
     /// Always null.
     title: Option<String>,
-    /// `thinking`, `tool_running` or `streaming`.
+    /// `thinking`, `tool_running` or `streaming`; `error` for a minute after a turn has failed.
     state: &'static str,
     /// The tool that runs.
     tool_name: Option<String>,
@@ -62,7 +62,7 @@ struct SessionStatus {
     duration_seconds: u64,
     /// Null: it is known when the answer is whole.
     token_usage: Option<TokenUsage>,
-    /// Null: what has failed is no longer worked on.
+    /// Why the turn failed; null unless the state is `error`.
     error_message: Option<String>,
 }
 
@@ -77,10 +77,11 @@ struct TokenUsage {
 
 impl From<SessionActivity> for SessionStatus {
     fn from(activity: SessionActivity) -> Self {
-        let (state, tool_name) = match activity.state {
-            ActivityState::Thinking => ("thinking", None),
-            ActivityState::UsingTool { tool } => ("tool_running", Some(tool)),
-            ActivityState::Streaming => ("streaming", None),
+        let (state, tool_name, error_message) = match activity.state {
+            ActivityState::Thinking => ("thinking", None, None),
+            ActivityState::UsingTool { tool } => ("tool_running", Some(tool), None),
+            ActivityState::Streaming => ("streaming", None, None),
+            ActivityState::Failed { words } => ("error", None, Some(words)),
         };
         Self {
             session_key: format!("websocket:{}", activity.session),
@@ -91,7 +92,7 @@ impl From<SessionActivity> for SessionStatus {
             tool_name,
             duration_seconds: activity.running_for.as_secs(),
             token_usage: None,
-            error_message: None,
+            error_message,
         }
     }
 }
@@ -99,9 +100,12 @@ impl From<SessionActivity> for SessionStatus {
 fn status(services: &Services, caller: &Caller) -> Result<AgentStatusResponse, ScopeDenied> {
     let activity = services.chat.activity(caller)?;
     let health = services.health.latest_status();
+    let working =
+        |session: &&SessionActivity| !matches!(session.state, ActivityState::Failed { .. });
+    let active_sessions = activity.sessions.iter().filter(working).count();
     let state = if health.is_some_and(|health| health != HealthStatus::Healthy) {
         "degraded"
-    } else if activity.sessions.is_empty() {
+    } else if active_sessions == 0 {
         "idle"
     } else {
         "active"
@@ -109,7 +113,7 @@ fn status(services: &Services, caller: &Caller) -> Result<AgentStatusResponse, S
     Ok(AgentStatusResponse {
         global: GlobalStatus {
             state,
-            active_sessions: activity.sessions.len(),
+            active_sessions,
             max_concurrent: activity.max_concurrent,
             uptime_seconds: services.health.uptime().as_secs(),
         },

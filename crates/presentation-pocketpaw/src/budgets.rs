@@ -10,6 +10,7 @@ use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Ser
 use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::fails::Fails;
 use crate::wire::{fault, wire_time};
@@ -88,11 +89,13 @@ pub(crate) struct BudgetResponse {
     ends_at: String,
     /// `ok`, `warning` or `exhausted`.
     level: &'static str,
+    /// Whether it is the default of the settings; else it was set.
+    is_default: bool,
 }
 
-impl From<BudgetStatus> for BudgetResponse {
-    fn from(status: BudgetStatus) -> Self {
-        let (window, limit) = (status.window.window, status.window.limit);
+impl From<&BudgetStatus> for BudgetResponse {
+    fn from(status: &BudgetStatus) -> Self {
+        let (window, limit) = (&status.window.window, status.window.limit);
         Self {
             subject: window.subject.to_string(),
             period: window.period.as_str(),
@@ -107,8 +110,19 @@ impl From<BudgetStatus> for BudgetResponse {
                 (_, true) => "warning",
                 _ => "ok",
             },
+            is_default: status.is_default,
         }
     }
+}
+
+/// The event that tells of a budget which is nearly or wholly used up.
+pub(crate) fn event(status: &BudgetStatus) -> (&'static str, Value) {
+    let name = if status.is_exhausted {
+        "budget_exhausted"
+    } else {
+        "budget_warning"
+    };
+    (name, json!(BudgetResponse::from(status)))
 }
 
 /// Whether it was done.
@@ -163,7 +177,9 @@ pub(crate) fn limit(
     })
 }
 
-/// GET /api/v1/budgets: the budgets that were set, and how far each is used up
+/// GET /api/v1/budgets: what limits the caller, and how far it is used up
+///
+/// Administrators see every budget that was set besides.
 #[api_v2_operation(tags(Metrics), operation_id = "list_budgets")]
 pub(crate) async fn list_budgets(
     Authenticated(caller): Authenticated,
@@ -173,11 +189,9 @@ pub(crate) async fn list_budgets(
     let usage = Arc::clone(&services.usage);
     let budgets = kernel
         .core()
-        .run(async move { usage.budgets().list(&caller).await })
+        .run(async move { usage.budgets().visible(&caller).await })
         .await?;
-    Ok(Reply(
-        budgets.into_iter().map(BudgetResponse::from).collect(),
-    ))
+    Ok(Reply(budgets.iter().map(BudgetResponse::from).collect()))
 }
 
 /// PUT /api/v1/budgets: sets a budget, replacing the one of the same subject and period

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::budgets;
 use crate::ws::system_events;
 pub(crate) use position::EventPosition;
 
@@ -32,8 +33,8 @@ pub(crate) enum StreamFrame {
 /// An event; its name is also the name of the frame.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EventFrame {
-    /// `agent_start`, `thinking`, `thinking_done`, `tool_start`, `tool_result`, `token_usage`, `error`, `agent_end` or
-    /// `health_update`.
+    /// `agent_start`, `thinking`, `thinking_done`, `tool_start`, `tool_result`, `token_usage`, `error`, `agent_end`,
+    /// `health_update`, `budget_warning` or `budget_exhausted`.
     event: &'static str,
     /// `session_key` names the session, `trace_id` the run; the rest depends on the event.
     data: Value,
@@ -46,6 +47,7 @@ fn frames(event: &SystemEvent) -> Vec<Frame> {
         SystemEventKind::Health(status) => {
             vec![("health_update", json!({ "status": status.as_str() }))]
         }
+        SystemEventKind::Budget(status) => vec![budgets::event(status)],
     };
     let mut frames: Vec<Frame> = told
         .into_iter()

@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::wire::wire_time;
 pub(crate) use errors::{
-    clear_health_errors, dashboard_clear_health_errors, dashboard_health_errors, health_errors,
+    HealthError, LenientErrorParams, clear_health_errors, dashboard_clear_health_errors,
+    dashboard_health_errors, health_errors, latest_errors,
 };
 
 /// How the server is.

@@ -33,6 +33,7 @@ pub mod self_audit;
 pub mod sessions;
 pub mod settings;
 pub mod snippets;
+pub mod spending;
 pub mod usage;
 pub mod users;
 
@@ -120,7 +121,7 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
 }
 
 /// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `removal`, `journal`,
-/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`,
+/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`, `spending`,
 /// `audit`, `self_audit`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
 /// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
@@ -309,6 +310,10 @@ macro_rules! contract_tests {
             concurrent_calls_never_pass_the_limit
             releasing_gives_up_what_is_set_aside
             releasing_forgets_old_windows
+        }
+        $crate::contract_suite! { spending:
+            overspend_is_at_most_one_calls_error_of_estimate
+            a_process_that_died_holds_nothing
         }
         $crate::contract_suite! { audit:
             an_empty_log_has_both_ends_at_zero

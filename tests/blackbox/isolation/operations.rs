@@ -181,7 +181,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     public("POST /api/v1/auth/login", LOGIN),
     anyone("POST /api/v1/auth/logout", "removes the caller's own cookie"),
     public("POST /api/v1/auth/session", LOGIN),
-    reads("GET /api/v1/budgets", "admin"),
+    reads("GET /api/v1/budgets", "metrics"),
     changes("PUT /api/v1/budgets", "admin").body(r#"{"subject":"user:somebody","period":"day","max_tokens":1}"#),
     changes("DELETE /api/v1/budgets", "admin").query("subject=user:nobody&period=day"),
     changes("POST /api/v1/chat", "chat").body(r#"{"content":"hi","session_id":"{session}"}"#),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use majordomo_application::events::SystemEventKind;
 use majordomo_application::models::ModelRegistry;
 use majordomo_application::operations::{DisabledErrorLog, HealthService, HealthStatus};
-use majordomo_application::ports::{ErrorLog, HealthCheck, StorageHealth};
+use majordomo_application::ports::{ErrorLog, HealthCheck};
 use majordomo_infrastructure_system::{
     DataFolderCheck, DiskSpaceCheck, ERROR_LOG_FILE, FileErrorLog, Machine, Process, SystemClock,
 };
 use majordomo_presentation_http::Services;
 use majordomo_settings::Settings;
+
+use super::storage::Storage;
 
 /// How often the server looks at its own health.
 const HEARTBEAT: Duration = Duration::from_mins(5);
@@ -29,7 +31,7 @@ pub(crate) fn error_log(data_dir: &Path) -> Arc<dyn ErrorLog> {
 pub(super) fn health(
     settings: &Settings,
     data_dir: &Path,
-    storage: Arc<dyn StorageHealth>,
+    storage: &Storage,
     models: Arc<ModelRegistry>,
     errors: Arc<dyn ErrorLog>,
 ) -> HealthService {
@@ -37,10 +39,10 @@ pub(super) fn health(
         Arc::new(DiskSpaceCheck::new(data_dir)),
         Arc::new(DataFolderCheck::new(data_dir)),
     ];
-    HealthService::new(models, storage, Arc::new(SystemClock))
+    HealthService::new(models, storage.health.clone(), Arc::new(SystemClock))
         .with_process(Arc::new(Process::started()))
         .with_machine(Arc::new(Machine::storing_in(data_dir)))
-        .with_errors(errors)
+        .with_errors(errors, storage.audit.clone())
         .with_checks(checks)
         .with_environment(settings.server.environment.as_str())
 }

@@ -72,14 +72,9 @@ pub(crate) async fn services(
         usage.accounting().clone(),
         agent,
     );
+    usage.budgets().tell_through(chat.event_bus().clone());
     chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
-    let health = health(
-        settings,
-        data_dir,
-        storage.health.clone(),
-        models.clone(),
-        errors,
-    );
+    let health = health(settings, data_dir, storage, models.clone(), errors);
     let audit = super::audit::audit(storage.audit.clone(), data_dir);
     let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {

@@ -1,5 +1,6 @@
 //! Prices, budgets and the ledger of model calls from settings and storage.
 
+use std::iter;
 use std::sync::Arc;
 
 use majordomo_application::chat::UserLimits;
@@ -11,6 +12,7 @@ use majordomo_application::usage::{
 use majordomo_domain::{BudgetLimit, MicroUsd};
 use majordomo_settings::{BudgetsSettings, LimitsSettings, PricesSettings, Settings};
 
+use super::models::BUILTIN_PROVIDER;
 use super::storage::Storage;
 
 /// The books. Storage is used on the current runtime from now on.
@@ -37,12 +39,14 @@ pub(super) async fn usage(
     )))
 }
 
+/// The configured prices. The built-in assistant is free where nothing else is said of it.
 fn prices(settings: &PricesSettings) -> PriceTable {
+    let free = (format!("{BUILTIN_PROVIDER}/*"), Price::default());
     let prices = settings.models.iter().map(|price| {
         let per_million = Price::per_million(price.input, price.cached_input, price.output);
         (price.model.clone(), per_million)
     });
-    PriceTable::new(settings.version.as_str(), prices)
+    PriceTable::new(settings.version.as_str(), iter::once(free).chain(prices))
 }
 
 fn budgets(settings: &BudgetsSettings) -> BudgetConfig {
@@ -67,7 +71,7 @@ fn budgets(settings: &BudgetsSettings) -> BudgetConfig {
             ),
         },
         warn_percent: u8::try_from(settings.warn_at_percent).unwrap_or(100),
-        assumed_output_tokens: u64::from(settings.assumed_output_tokens),
+        max_output_tokens: u64::from(settings.max_output_tokens),
     }
 }
 

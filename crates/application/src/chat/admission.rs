@@ -5,6 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use majordomo_domain::UserId;
 
+/// Turns that were turned away since the process began, by what was full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// The server's queue.
+    pub server: u64,
+    /// A user's.
+    pub user: u64,
+    /// A session's.
+    pub session: u64,
+}
+
 /// Counts accepted turns. What is refused here has cost nothing yet.
 pub(super) struct Admission {
     counts: Mutex<Counts>,
@@ -15,6 +26,7 @@ struct Counts {
     all: usize,
     most_per_user: usize,
     by_user: HashMap<UserId, usize>,
+    turned_away: TurnedAway,
 }
 
 /// The place of an accepted turn, until it is dropped.
@@ -41,6 +53,7 @@ impl Admission {
                 all: 0,
                 most_per_user: most,
                 by_user: HashMap::new(),
+                turned_away: TurnedAway::default(),
             }),
         })
     }
@@ -52,10 +65,12 @@ impl Admission {
     pub(super) fn admit(self: &Arc<Self>, user: &UserId) -> Result<Slot, Crowded> {
         let mut counts = self.counts();
         if counts.all >= self.most {
+            counts.turned_away.server += 1;
             return Err(Crowded::Server);
         }
         let of_user = counts.by_user.get(user).copied().unwrap_or_default();
         if of_user >= counts.most_per_user {
+            counts.turned_away.user += 1;
             return Err(Crowded::User);
         }
         counts.all += 1;
@@ -69,6 +84,15 @@ impl Admission {
     /// Accepted turns that have not ended.
     pub(super) fn len(&self) -> usize {
         self.counts().all
+    }
+
+    /// Notes that a session's queue was full.
+    pub(super) fn note_full_session(&self) {
+        self.counts().turned_away.session += 1;
+    }
+
+    pub(super) fn turned_away(&self) -> TurnedAway {
+        self.counts().turned_away
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -111,6 +135,13 @@ mod tests {
         assert_eq!(admission.admit(&user("b")).err(), Some(Crowded::Server));
         drop(first);
         assert_eq!(admission.len(), 2);
+        admission.note_full_session();
+        let expected = TurnedAway {
+            server: 1,
+            user: 1,
+            session: 1,
+        };
+        assert_eq!(admission.turned_away(), expected);
         assert!(admission.admit(&user("a")).is_ok());
     }
 }

@@ -117,8 +117,11 @@ impl ServiceError for ChatError {
             Self::SessionQueueFull => "session_queue_full",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
-            Self::TurnFailed { reason, .. } if reason == "budget_exceeded" => "budget_exceeded",
-            Self::TurnFailed { .. } => "turn_failed",
+            Self::TurnFailed { reason, .. } => match reason.as_str() {
+                "budget_exceeded" => "budget_exceeded",
+                "model_not_found" => "model_not_found",
+                _ => "turn_failed",
+            },
             Self::Storage(_) => "storage",
         }
     }
@@ -153,7 +156,8 @@ fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
         "invalid" | "context_too_long" => {
             ErrorKind::Invalid(vec![FieldError::new("message", message)])
         }
-        "refused" => ErrorKind::Forbidden,
+        "model_not_found" => ErrorKind::Invalid(vec![FieldError::new("model", message)]),
+        "refused" | "model_unpriced" => ErrorKind::Forbidden,
         "stopped" => ErrorKind::Conflict,
         "auth" | "malformed" | "loop" | "max_steps" => ErrorKind::Upstream,
         _ => ErrorKind::Internal,

@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
-use super::admission::{Admission, Crowded, Slot};
+use super::admission::{Admission, Crowded, Slot, TurnedAway};
 use super::commands;
 use super::error::ChatError;
+use super::failures::{Failure, Failures};
 use super::identity::AgentIdentity;
 use super::mending::Unended;
 use super::permits::TurnPermits;
@@ -87,6 +88,8 @@ pub struct ChatLoad {
     pub waiting: usize,
     /// Turns accepted and not ended: those two, and those that wait for their session.
     pub accepted: usize,
+    /// Turns that were not accepted.
+    pub turned_away: TurnedAway,
 }
 
 /// What becomes of a message to a session in which a turn runs.
@@ -139,6 +142,7 @@ pub struct ChatService {
     pub(super) unended: Unended,
     admission: Arc<Admission>,
     live: Mutex<HashMap<RunId, Arc<RunLog>>>,
+    failures: Failures,
     events: Arc<EventBus>,
 }
 
@@ -171,6 +175,7 @@ impl ChatService {
             unended: Unended::default(),
             admission,
             live: Mutex::new(HashMap::new()),
+            failures: Failures::default(),
             events,
         })
     }
@@ -241,6 +246,7 @@ impl ChatService {
         let _accepting = queue.accepting.lock().await;
         let replaces = request.when_busy == WhenBusy::Replace;
         if !replaces && queue.waiting() >= self.config().queue_per_session {
+            self.admission.note_full_session();
             return Err(ChatError::SessionQueueFull);
         }
         let new_turn = self.new_turn(&caller, session, request, queue.is_busy());
@@ -478,12 +484,24 @@ impl ChatService {
             running,
             waiting,
             accepted: self.admission.len(),
+            turned_away: self.admission.turned_away(),
         }
     }
 
     /// Sessions in which something runs.
     pub fn active_sessions(&self) -> usize {
         self.queues.len()
+    }
+
+    /// Remembers for a while that a turn failed.
+    pub(super) fn note_failure(&self, run: Run, words: String) {
+        let at = self.clock.now();
+        self.failures.note(Failure { run, words, at });
+    }
+
+    /// The user's turns that failed within the last minute: the latest of each session.
+    pub(crate) fn failed_lately(&self, user: &UserId) -> Vec<Failure> {
+        self.failures.of(user, self.clock.now())
     }
 
     pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {

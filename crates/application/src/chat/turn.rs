@@ -23,7 +23,7 @@ use crate::ports::{
     ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
-use crate::usage::{BudgetError, Ending, ModelCall, Payer};
+use crate::usage::{BudgetError, Ending, ModelCall, Payer, PlannedCall};
 
 /// Most that a model may write in a turn, in bytes over all steps, reasoning and tool calls included: one that never
 /// stops must not fill the memory.
@@ -213,6 +213,9 @@ impl ChatService {
         let run = answer.run.clone();
         if let Some(error) = &outcome.error {
             log_end(outcome.status, &outcome.reason, error);
+            if outcome.status == RunStatus::Failed {
+                self.note_failure(turn.log.run().clone(), error.clone());
+            }
         }
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
         finished.map_err(|error| {
@@ -369,11 +372,11 @@ impl ChatService {
         draft: &mut Draft,
     ) -> Result<(Step, FinishReason), End> {
         let (options, config) = (&turn.run.options, self.config());
-        self.begin_call(turn, model, messages, draft).await?;
+        let max_tokens = self.begin_call(turn, model, messages, draft).await?;
         let opened = self.models.open(&turn.caller, model, |model| ModelRequest {
             tools: self.tools.specs(),
             temperature: options.temperature.or(config.temperature),
-            max_tokens: options.max_tokens.or(config.max_tokens),
+            max_tokens,
             ..ModelRequest::new(&model.model, messages.to_vec())
         });
         let opened = match opened.await {
@@ -387,8 +390,9 @@ impl ChatService {
         if let Some(open) = &mut draft.open {
             open.call.answered_by(&opened.model);
         }
-        draft.model = Some(opened.model);
-        let result = read_step(opened.stream, writer, draft).await;
+        draft.model = Some(opened.model.clone());
+        let broke = |error: &ModelError| self.models.note(&opened.model, Err(error));
+        let result = read_step(opened.stream, writer, draft, broke).await;
         let ending = match result {
             Ok(_) => Ending::Succeeded,
             Err(_) => Ending::Failed,
@@ -397,29 +401,32 @@ impl ChatService {
         result
     }
 
-    /// Sets aside what the next call may cost.
+    /// Sets aside what the next call may cost; gives the most tokens of its answer.
     async fn begin_call(
         &self,
         turn: &PendingTurn,
         model: &ModelRef,
         messages: &[ModelMessage],
         draft: &mut Draft,
-    ) -> Result<(), End> {
+    ) -> Result<Option<u32>, End> {
         let max_tokens = turn.run.options.max_tokens.or(self.config().max_tokens);
         let prompt = self.tool_tokens + estimate_prompt_tokens(messages);
         let payer = Payer::of(&turn.caller)
             .in_session(&turn.run.session)
             .in_run(&turn.run.id);
-        let call = self
-            .accounting
-            .begin(payer, model, prompt, max_tokens.map(u64::from))
-            .await?;
+        let mut planned = PlannedCall::new(payer, model.clone(), prompt);
+        planned.max_output_tokens = max_tokens.map(u64::from);
+        if self.accounting.limits_anything() {
+            planned.fallback = self.models.fallback_for(&turn.caller, model);
+        }
+        let call = self.accounting.begin(planned).await?;
+        let most = call.max_output_tokens();
         draft.open = Some(OpenCall {
             call,
             usage: draft.usage,
             written: draft.written,
         });
-        Ok(())
+        Ok(most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)))
     }
 
     fn no_answer(error: ModelsError, writer: &mut JournalWriter) -> End {
@@ -500,11 +507,12 @@ fn push_hops(writer: &mut JournalWriter, hops: Vec<Hop>) {
     }
 }
 
-/// Reads one model answer to its end. While a piece of the journal is being written the next deltas are read already.
+/// Reads one model answer to its end; `broke` is told when the model fails meanwhile. While a piece of the journal is being written the next deltas are read already.
 async fn read_step(
     mut stream: ModelStream,
     writer: &mut JournalWriter,
     draft: &mut Draft,
+    broke: impl Fn(&ModelError),
 ) -> Result<(Step, FinishReason), End> {
     let mut step = Step::default();
     let before = draft.usage;
@@ -516,7 +524,10 @@ async fn read_step(
         };
         let broke_off =
             || ModelError::new(ModelErrorKind::Malformed, "The model's answer broke off");
-        match delta.ok_or_else(broke_off)?? {
+        match delta
+            .unwrap_or_else(|| Err(broke_off()))
+            .inspect_err(&broke)?
+        {
             ModelDelta::Text(text) => {
                 let text = without_nul(text);
                 draft.written += text.len();

@@ -166,6 +166,6 @@ fn id_at(at: Timestamp) -> u64 {
 fn size(kind: &SystemEventKind) -> usize {
     match kind {
         SystemEventKind::Run { event, .. } => weight(event),
-        SystemEventKind::Health(_) => 0,
+        SystemEventKind::Health(_) | SystemEventKind::Budget(_) => 0,
     }
 }

@@ -17,7 +17,7 @@ use super::told::ToldUsage;
 use crate::caller::{Caller, ScopeDenied};
 use crate::error::{ErrorKind, ServiceError};
 use crate::ports::{ModelDelta, ModelError, ModelRequest, ModelStream, RelayBody, RelayResponse};
-use crate::usage::{Accounting, BudgetError, Ending, ModelCall, Payer};
+use crate::usage::{Accounting, BudgetError, Ending, ModelCall, Payer, PlannedCall};
 
 /// How asking a named model fails.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,7 +44,7 @@ impl ServiceError for CompletionError {
         match self {
             Self::Denied(denied) => denied.kind(),
             // The model is the object that is asked for here, not a field of another.
-            Self::Models(ModelsError::UnknownModel(_)) => ErrorKind::NotFound,
+            Self::Models(error) if error.is_unknown_model() => ErrorKind::NotFound,
             Self::Models(error) => error.kind(),
             Self::Budget(error) => error.kind(),
         }
@@ -77,6 +77,28 @@ pub struct NamedModel {
     pub relays: bool,
 }
 
+/// A chat-completions request to pass on, as far as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct PassedRequest {
+    /// Its length in bytes.
+    pub length: usize,
+    /// Whether it asks for a stream.
+    pub stream: bool,
+    /// The most tokens of an answer, where it says so.
+    pub max_tokens: Option<u64>,
+    /// How many answers it asks for.
+    pub answers: u64,
+}
+
+/// What a request that is passed on must say of the length of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// The name under which the model wants to be told, where the request names none.
+    pub name: &'static str,
+    /// The most tokens of an answer.
+    pub tokens: u64,
+}
+
 /// Asks models for callers who bring the whole conversation.
 pub struct CompletionService {
     models: Arc<ModelRegistry>,
@@ -101,15 +123,16 @@ impl CompletionService {
         Ok(NamedModel { model, relays })
     }
 
-    /// Passes a chat-completions request on, byte for byte. `body` must name the model as its provider does; `stream`
-    /// says whether it asks for a stream. Dropping the answer cancels the upstream request. Tokens are counted as the
-    /// provider tells them in passing, and estimated where it does not.
+    /// Passes a chat-completions request on. `body` makes its body, which must name the model as its provider does and,
+    /// where a limit is given, hold every answer to it; else it should be the caller's, byte for byte. Dropping the
+    /// answer cancels the upstream request. Tokens are counted as the provider tells them in passing, and estimated where
+    /// it does not.
     pub async fn relay(
         &self,
         caller: &Caller,
         model: &ModelRef,
-        body: bytes::Bytes,
-        stream: bool,
+        request: PassedRequest,
+        body: impl FnOnce(Option<OutputLimit>) -> bytes::Bytes,
     ) -> Result<RelayResponse, CompletionError> {
         caller.require_change(Scope::Chat)?;
         must_ask(caller, model)?;
@@ -118,9 +141,18 @@ impl CompletionService {
             .as_ref()
             .and_then(|provider| provider.model.relay())
             .ok_or_else(|| ModelsError::UnknownModel(model.to_string()))?;
-        let prompt = estimate_tokens_of_length(body.len());
-        let mut call = self.begin(caller, model, prompt, None).await?;
-        match relay.relay(body, stream).await {
+        let prompt = estimate_tokens_of_length(request.length);
+        let mut planned = PlannedCall::new(Payer::of(caller), model.clone(), prompt);
+        planned.max_output_tokens = request.max_tokens;
+        planned.answers = request.answers;
+        let mut call = self.begin(planned).await?;
+        let limit = call.max_output_tokens();
+        let limit = limit.filter(|_| limit != request.max_tokens);
+        let body = body(limit.map(|tokens| OutputLimit {
+            name: relay.output_limit_name(&model.model),
+            tokens,
+        }));
+        match relay.relay(body, request.stream).await {
             Err(error) => {
                 call.end(Err(&error));
                 Err(error.into())
@@ -152,14 +184,17 @@ impl CompletionService {
         &self,
         caller: &Caller,
         model: &ModelRef,
-        request: ModelRequest,
+        mut request: ModelRequest,
     ) -> Result<ModelStream, CompletionError> {
         caller.require_change(Scope::Chat)?;
         must_ask(caller, model)?;
         let prompt =
             estimate_prompt_tokens(&request.messages) + estimate_tool_tokens(&request.tools);
-        let most = request.max_tokens.map(u64::from);
-        let call = self.begin(caller, model, prompt, most).await?;
+        let mut planned = PlannedCall::new(Payer::of(caller), model.clone(), prompt);
+        planned.max_output_tokens = request.max_tokens.map(u64::from);
+        let call = self.begin(planned).await?;
+        let most = call.max_output_tokens();
+        request.max_tokens = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
         match self.models.begin(model, request).await {
             Ok(deltas) => Ok(Recorded::new(deltas, call, note_delta).boxed()),
             Err(error) => {
@@ -169,21 +204,12 @@ impl CompletionService {
         }
     }
 
-    async fn begin(
-        &self,
-        caller: &Caller,
-        model: &ModelRef,
-        prompt_tokens: u64,
-        max_tokens: Option<u64>,
-    ) -> Result<Call, BudgetError> {
-        let payer = Payer::of(caller);
-        let counted = self
-            .accounting
-            .begin(payer, model, prompt_tokens, max_tokens);
+    async fn begin(&self, planned: PlannedCall) -> Result<Call, BudgetError> {
+        let model = planned.model.clone();
         Ok(Call {
-            counted: Some(counted.await?),
+            counted: Some(self.accounting.begin(planned).await?),
             models: Arc::clone(&self.models),
-            model: model.clone(),
+            model,
             answer: ToldUsage::default(),
         })
     }
@@ -219,6 +245,10 @@ struct Call {
 }
 
 impl Call {
+    fn max_output_tokens(&self) -> Option<u64> {
+        self.counted.as_ref()?.max_output_tokens()
+    }
+
     fn end(mut self, result: Result<(), &ModelError>) {
         self.count(if result.is_ok() {
             Ending::Succeeded

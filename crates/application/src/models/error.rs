@@ -27,6 +27,16 @@ pub enum ModelsError {
     },
 }
 
+impl ModelsError {
+    /// Whether there is no such model, here or at its provider.
+    pub fn is_unknown_model(&self) -> bool {
+        match self {
+            Self::UnknownModel(_) => true,
+            Self::NoAnswer { last, .. } => last.kind == ModelErrorKind::UnknownModel,
+        }
+    }
+}
+
 impl From<ModelError> for ModelsError {
     fn from(last: ModelError) -> Self {
         Self::NoAnswer {
@@ -68,6 +78,9 @@ fn kind_of(error: &ModelError) -> ErrorKind {
         },
         ModelErrorKind::ContextTooLong | ModelErrorKind::Invalid => {
             ErrorKind::Invalid(vec![FieldError::new("messages", error.message.clone())])
+        }
+        ModelErrorKind::UnknownModel => {
+            ErrorKind::Invalid(vec![FieldError::new("model", error.message.clone())])
         }
         ModelErrorKind::Refused => ErrorKind::Forbidden,
         ModelErrorKind::Unavailable | ModelErrorKind::Timeout | ModelErrorKind::Cancelled => {

@@ -173,6 +173,16 @@ impl ModelRegistry {
         self.provider(&model.provider)?.context_tokens
     }
 
+    /// The models that may be asked for `caller` when `first` does not answer, in order.
+    pub fn fallback_for(&self, caller: &Caller, first: &ModelRef) -> Vec<ModelRef> {
+        let configured = self.configured.load();
+        let others = configured.fallback.iter();
+        others
+            .filter(|model| *model != first && caller.may_ask(model))
+            .cloned()
+            .collect()
+    }
+
     /// Asks `first`, then the fallback models, until one begins to answer. A model is asked again by nobody once
     /// output has begun: errors after that end the stream. `request` is made anew for each model.
     pub async fn open(
@@ -284,7 +294,12 @@ impl ModelRegistry {
         ready
     }
 
-    /// Notes how a relayed call ended, so that the next caller fares by it.
+    /// Whether nothing speaks against asking the model now: it did not fail a moment ago.
+    pub fn is_ready(&self, model: &ModelRef) -> bool {
+        self.cooldowns.standing(model, self.clock.now()) == Standing::Ready
+    }
+
+    /// Notes how a call ended, so that the next caller fares by it.
     pub fn note(&self, model: &ModelRef, result: Result<(), &ModelError>) {
         match result {
             Ok(()) => self.cooldowns.clear(model),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use majordomo_domain::{RunEvent, RunEventKind, RunId, Scope, SessionId};
 
 use crate::caller::{Caller, ScopeDenied};
-use crate::chat::ChatService;
+use crate::chat::{ChatService, Failure};
 use crate::events::EventStream;
 
 /// What the agent is about in a session.
@@ -20,6 +20,11 @@ pub enum ActivityState {
     },
     /// The answer is being written.
     Streaming,
+    /// It works no longer: its latest turn failed, less than a minute ago.
+    Failed {
+        /// Why, in words fit for the user.
+        words: String,
+    },
 }
 
 /// One session in which the agent works.
@@ -31,14 +36,14 @@ pub struct SessionActivity {
     pub session: SessionId,
     /// What it is about.
     pub state: ActivityState,
-    /// Time since the run was accepted.
+    /// Time since the run was accepted, or from then to its failure.
     pub running_for: Duration,
 }
 
 /// What the agent does for one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentActivity {
-    /// The user's sessions in which it works, oldest run first.
+    /// The user's sessions in which it works, oldest run first, and those in which it has failed a moment ago.
     pub sessions: Vec<SessionActivity>,
     /// Runs the server works on at the same time at most, over all users.
     pub max_concurrent: usize,
@@ -72,8 +77,23 @@ impl ChatService {
             })
             .collect();
         sessions.sort_by_key(|(accepted, _)| *accepted);
+        let mut sessions: Vec<_> = sessions.into_iter().map(|(_, session)| session).collect();
+        for Failure { run, words, at } in self.failed_lately(&caller.user) {
+            if sessions
+                .iter()
+                .any(|working| working.session == run.session)
+            {
+                continue;
+            }
+            sessions.push(SessionActivity {
+                running_for: at.since(run.created_at),
+                run: run.id,
+                session: run.session,
+                state: ActivityState::Failed { words },
+            });
+        }
         Ok(AgentActivity {
-            sessions: sessions.into_iter().map(|(_, session)| session).collect(),
+            sessions,
             max_concurrent: self.max_concurrent_runs(),
         })
     }

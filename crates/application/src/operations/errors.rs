@@ -70,9 +70,13 @@ impl HealthService {
         Ok(self.errors.newest(limit, search).await?)
     }
 
-    /// Forgets the latest errors.
+    /// Forgets the latest errors. They are in a file, so the record comes first: nothing is forgotten without one.
     pub async fn clear_errors(&self, caller: &Caller) -> Result<(), ErrorLogError> {
         caller.require_change(Scope::Admin)?;
+        if let Some(audit) = &self.audit {
+            let act = caller.record("errors.clear", self.clock.now());
+            audit.append(&act).await?;
+        }
         Ok(self.errors.clear().await?)
     }
 }

@@ -16,8 +16,8 @@ use super::machine::UnmeasuredMachine;
 use super::status::{CpuSample, Unmeasured};
 use crate::models::ModelRegistry;
 use crate::ports::{
-    CheckState, Clock, ErrorLog, HealthCategory, HealthCheck, HealthCheckInfo, MachineMeter,
-    ProcessMeter, ProcessorTime, Severity, StorageHealth, StorageStatus,
+    AuditLog, CheckState, Clock, ErrorLog, HealthCategory, HealthCheck, HealthCheckInfo,
+    MachineMeter, ProcessMeter, ProcessorTime, Severity, StorageHealth, StorageStatus,
 };
 pub use report::{CheckResult, HealthReport, HealthStatus, Probe};
 
@@ -53,6 +53,8 @@ pub struct HealthService {
     pub(super) machine: Arc<dyn MachineMeter>,
     pub(super) processors: Mutex<Option<(Timestamp, ProcessorTime)>>,
     pub(super) errors: Arc<dyn ErrorLog>,
+    /// Where it is recorded that they were forgotten.
+    pub(super) audit: Option<Arc<dyn AuditLog>>,
     pub(super) environment: &'static str,
     started_at: Timestamp,
     recent: tokio::sync::Mutex<Option<(Instant, HealthReport)>>,
@@ -78,6 +80,7 @@ impl HealthService {
             machine: Arc::new(UnmeasuredMachine),
             processors: Mutex::default(),
             errors: Arc::new(DisabledErrorLog),
+            audit: None,
             started_at,
             recent: tokio::sync::Mutex::default(),
             status: Mutex::default(),
@@ -98,10 +101,11 @@ impl HealthService {
         self
     }
 
-    /// The same service, which also tells the latest errors.
+    /// The same service, which also tells the latest errors, and records in `audit` who had them forgotten.
     #[must_use]
-    pub fn with_errors(mut self, errors: Arc<dyn ErrorLog>) -> Self {
+    pub fn with_errors(mut self, errors: Arc<dyn ErrorLog>, audit: Arc<dyn AuditLog>) -> Self {
         self.errors = errors;
+        self.audit = Some(audit);
         self
     }
 

@@ -193,7 +193,9 @@ pub enum ModelErrorKind {
     ContextTooLong,
     /// The provider refuses the content.
     Refused,
-    /// The request is wrong in a way that no retry mends (unknown model, bad parameter).
+    /// The provider has no such model.
+    UnknownModel,
+    /// The request is wrong in a way that no retry mends (bad parameter).
     Invalid,
     /// The provider cannot be reached or fails (5xx).
     Unavailable,
@@ -224,14 +226,15 @@ impl ModelError {
         }
     }
 
-    /// A stable name: `auth`, `rate_limited`, `context_too_long`, `refused`, `invalid`, `unavailable`, `timeout`,
-    /// `cancelled`, `malformed`.
+    /// A stable name: `auth`, `rate_limited`, `context_too_long`, `refused`, `model_not_found`, `invalid`, `unavailable`,
+    /// `timeout`, `cancelled`, `malformed`.
     pub const fn code(&self) -> &'static str {
         match self.kind {
             ModelErrorKind::Auth => "auth",
             ModelErrorKind::RateLimited { .. } => "rate_limited",
             ModelErrorKind::ContextTooLong => "context_too_long",
             ModelErrorKind::Refused => "refused",
+            ModelErrorKind::UnknownModel => "model_not_found",
             ModelErrorKind::Invalid => "invalid",
             ModelErrorKind::Unavailable => "unavailable",
             ModelErrorKind::Timeout => "timeout",
@@ -290,4 +293,8 @@ pub trait CompletionRelay: Send + Sync {
     /// Passes a chat-completions request body on. `stream` says whether the body asks for a stream. An upstream
     /// status other than 2xx comes back as a typed error.
     async fn relay(&self, body: Bytes, stream: bool) -> Result<RelayResponse, ModelError>;
+    /// The field in which `model` wants to be told the most tokens of an answer.
+    fn output_limit_name(&self, _model: &str) -> &'static str {
+        "max_tokens"
+    }
 }

@@ -59,6 +59,57 @@ impl Payer {
     }
 }
 
+/// A call that is about to be made, as far as it is known before.
+#[derive(Debug, Clone)]
+pub struct PlannedCall {
+    /// Who pays.
+    pub payer: Payer,
+    /// The model asked first.
+    pub model: ModelRef,
+    /// Models that may be asked when that does not answer. They matter only where
+    /// [`Accounting::limits_anything`].
+    pub fallback: Vec<ModelRef>,
+    /// What the models will read, as estimated.
+    pub prompt_tokens: u64,
+    /// The most tokens of an answer, where somebody said so.
+    pub max_output_tokens: Option<u64>,
+    /// How many answers are wanted.
+    pub answers: u64,
+}
+
+impl PlannedCall {
+    /// A call with one answer of any length, by this model or none.
+    pub const fn new(payer: Payer, model: ModelRef, prompt_tokens: u64) -> Self {
+        Self {
+            payer,
+            model,
+            fallback: Vec::new(),
+            prompt_tokens,
+            max_output_tokens: None,
+            answers: 1,
+        }
+    }
+
+    /// Every model that may answer.
+    pub(super) fn models(&self) -> impl Iterator<Item = &ModelRef> {
+        std::iter::once(&self.model).chain(&self.fallback)
+    }
+
+    /// What the call costs at most when no answer has more than `output_tokens`: by the dearest of its models.
+    pub(super) fn spend(&self, prices: &PriceTable, output_tokens: u64) -> Spend {
+        let usage = Usage {
+            input_tokens: self.prompt_tokens,
+            output_tokens: output_tokens.saturating_mul(self.answers),
+            cached_input_tokens: 0,
+        };
+        let costs = self.models().map(|model| prices.cost(model, usage).0);
+        Spend {
+            cost: costs.max().unwrap_or_default(),
+            tokens: usage.total_tokens(),
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -129,39 +180,29 @@ impl Accounting {
         }
     }
 
-    /// Begins a call: sets aside what it may cost where a budget applies. `prompt_tokens` estimates what the model will
-    /// read; `max_output_tokens` is the most it may write, where somebody said so.
-    pub async fn begin(
-        &self,
-        payer: Payer,
-        model: &ModelRef,
-        prompt_tokens: u64,
-        max_output_tokens: Option<u64>,
-    ) -> Result<ModelCall, BudgetError> {
+    /// Whether anybody's spending is limited.
+    pub fn limits_anything(&self) -> bool {
+        let limits = self.0.limits.as_ref();
+        limits.is_some_and(|limits| limits.budgets.limits_anything())
+    }
+
+    /// Begins a call: sets aside what it may cost where a budget applies. How long answers may be then,
+    /// [`ModelCall::max_output_tokens`] tells.
+    pub async fn begin(&self, call: PlannedCall) -> Result<ModelCall, BudgetError> {
         let books = &self.0;
         let hold = match &books.limits {
             Some(limits) if limits.budgets.limits_anything() => {
-                let estimate = || {
-                    let assumed = limits.budgets.assumed_output_tokens();
-                    books.spend(
-                        model,
-                        Usage {
-                            input_tokens: prompt_tokens,
-                            output_tokens: max_output_tokens.unwrap_or(assumed),
-                            cached_input_tokens: 0,
-                        },
-                    )
-                };
-                limits.budgets.reserve(&payer, estimate).await?
+                limits.budgets.reserve(&call, &books.prices).await?
             }
             _ => None,
         };
         Ok(ModelCall {
             books: books.clone(),
-            payer,
-            model: model.clone(),
+            payer: call.payer,
+            model: call.model,
             begun: Instant::now(),
-            prompt_tokens,
+            prompt_tokens: call.prompt_tokens,
+            max_output_tokens: call.max_output_tokens,
             hold,
             open: true,
         })
@@ -176,19 +217,16 @@ impl Accounting {
         }
     }
 
+    /// Calls that are missing in the ledger because storage did not answer for too long.
+    pub fn lost_calls(&self) -> u64 {
+        let limits = self.0.limits.as_ref();
+        limits.map_or(0, |limits| limits.spool.lost())
+    }
+
     /// Stores the calls that wait to be stored.
     pub async fn flush(&self) {
         if let Some(limits) = &self.0.limits {
             limits.spool.flush().await;
-        }
-    }
-}
-
-impl Books {
-    fn spend(&self, model: &ModelRef, usage: Usage) -> Spend {
-        Spend {
-            cost: self.prices.cost(model, usage).0,
-            tokens: usage.total_tokens(),
         }
     }
 }
@@ -200,11 +238,19 @@ pub struct ModelCall {
     model: ModelRef,
     begun: Instant,
     prompt_tokens: u64,
+    max_output_tokens: Option<u64>,
     hold: Option<Hold>,
     open: bool,
 }
 
 impl ModelCall {
+    /// The most tokens that an answer may have: what was set aside for it where a budget applies, else what was asked
+    /// for. Whoever makes the call MUST hold the model to it.
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        let set_aside = self.hold.as_ref().map(Hold::output_tokens);
+        set_aside.or(self.max_output_tokens)
+    }
+
     /// The model that answers, where it is another than the one asked first.
     pub fn answered_by(&mut self, model: &ModelRef) {
         self.model.clone_from(model);

@@ -1,5 +1,7 @@
 //! Holds spending to budgets: what a call may cost is set aside before it and settled after it.
 
+mod alarms;
+mod holding;
 mod keys;
 mod managing;
 
@@ -9,31 +11,21 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use majordomo_domain::{
-    BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, Spend, Timestamp, WindowUse,
+    BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, Timestamp, WindowUse,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
 
 use super::accounting::Payer;
-use super::error::BudgetError;
-use crate::ports::{BudgetRepository, Clock, LimitedWindow, RepositoryError, WindowFull};
+use crate::ports::{BudgetRepository, Clock, LimitedWindow, RepositoryError};
+use alarms::Alarms;
+pub use alarms::BudgetCounts;
+pub(super) use holding::Hold;
 
 /// Budgets that may be set.
 const MAX_BUDGETS: u32 = 10_000;
 /// How long windows are kept: longer than any period.
 const KEPT: Duration = Duration::from_hours(24 * 62);
-/// Longest wait for calls under way near a limit.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Pauses between tries to count what a call has cost.
-const SETTLE_PAUSES: [Duration; 4] = [
-    Duration::from_millis(50),
-    Duration::from_millis(500),
-    Duration::from_secs(3),
-    Duration::from_secs(15),
-];
-
 /// The limits of both periods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PeriodLimits {
@@ -67,8 +59,8 @@ pub struct BudgetConfig {
     pub session: PeriodLimits,
     /// The share of a limit in percent at which is warned.
     pub warn_percent: u8,
-    /// Tokens an answer is assumed to have where nobody says how many it may have.
-    pub assumed_output_tokens: u64,
+    /// Most tokens of an answer where nobody says how many it may have.
+    pub max_output_tokens: u64,
 }
 
 impl Default for BudgetConfig {
@@ -78,7 +70,7 @@ impl Default for BudgetConfig {
             key: PeriodLimits::default(),
             session: PeriodLimits::default(),
             warn_percent: 80,
-            assumed_output_tokens: 1024,
+            max_output_tokens: 4096,
         }
     }
 }
@@ -100,9 +92,6 @@ pub struct BudgetStatus {
     pub is_exhausted: bool,
 }
 
-/// What is told of a budget: once when the share is reached at which is warned, once when nothing is left.
-pub type Alarm = Box<dyn Fn(&BudgetStatus) + Send + Sync>;
-
 type SetLimits = HashMap<(BudgetSubject, BudgetPeriod), BudgetLimit>;
 
 /// Holds spending to budgets. Storage is used on one runtime, from wherever calls come; a caller to whom no budget
@@ -116,15 +105,7 @@ pub struct Budgets {
     any: AtomicBool,
     runtime: Handle,
     settled: Notify,
-    alarm: RwLock<Option<Alarm>>,
-}
-
-/// What was set aside for a call; dropping it gives it back.
-pub(super) struct Hold {
-    budgets: Arc<Budgets>,
-    windows: Vec<LimitedWindow>,
-    estimate: Spend,
-    open: bool,
+    alarms: Alarms,
 }
 
 impl Budgets {
@@ -153,25 +134,15 @@ impl Budgets {
             set: RwLock::new(set),
             runtime: Handle::current(),
             settled: Notify::new(),
-            alarm: RwLock::new(None),
+            alarms: Alarms::default(),
         };
         budgets.look_for_any();
         Ok(Arc::new(budgets))
     }
 
-    /// Says whom to tell when a budget is nearly or wholly used up, besides the log.
-    pub fn on_alarm(&self, alarm: Alarm) {
-        *self.alarm.write().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
-    }
-
     /// Whether anybody is limited.
     pub(super) fn limits_anything(&self) -> bool {
         self.any.load(Ordering::Acquire)
-    }
-
-    /// Tokens an answer is assumed to have where nobody says how many it may have.
-    pub(super) fn assumed_output_tokens(&self) -> u64 {
-        self.config.assumed_output_tokens
     }
 
     fn look_for_any(&self) {
@@ -222,148 +193,6 @@ impl Budgets {
         applying.map(|(window, _)| window).collect()
     }
 
-    /// Whether `payer` may ask for anything at all. Looks only: nothing is set aside.
-    pub(super) async fn check(self: &Arc<Self>, payer: &Payer) -> Result<(), BudgetError> {
-        let windows = self.windows(payer);
-        if windows.is_empty() {
-            return Ok(());
-        }
-        let budgets = self.clone();
-        let looking = self.runtime.spawn(async move {
-            let plain: Vec<_> = windows
-                .iter()
-                .map(|limited| limited.window.clone())
-                .collect();
-            let used = budgets.repository.used(&plain).await;
-            used.map(|used| {
-                let pairs = windows.into_iter().zip(used);
-                pairs
-                    .map(|(window, used)| WindowFull { window, used })
-                    .find(|full| is_used_up(full.window.limit, full.used))
-            })
-        });
-        match answer(looking).await? {
-            Some(full) => Err(self.exhausted(&full)),
-            None => Ok(()),
-        }
-    }
-
-    /// Sets `estimate` aside; `None` when no budget applies. Waits a while for calls under way near a limit.
-    pub(super) async fn reserve(
-        self: &Arc<Self>,
-        payer: &Payer,
-        estimate: impl FnOnce() -> Spend,
-    ) -> Result<Option<Hold>, BudgetError> {
-        let windows = self.windows(payer);
-        if windows.is_empty() {
-            return Ok(None);
-        }
-        let estimate = estimate();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            let full = match answer(self.try_reserve(windows.clone(), estimate)).await? {
-                Ok(hold) => return Ok(Some(hold)),
-                Err(full) => full,
-            };
-            if !full.window.limit.allows(full.used.spent.plus(estimate)) {
-                return Err(self.exhausted(&full));
-            }
-            if timeout_at(deadline, settled).await.is_err() {
-                return Err(BudgetError::Reserved);
-            }
-        }
-    }
-
-    /// On a task of its own: when the caller leaves meanwhile, what was set aside is given back.
-    fn try_reserve(
-        self: &Arc<Self>,
-        windows: Vec<LimitedWindow>,
-        estimate: Spend,
-    ) -> JoinHandle<Result<Result<Hold, WindowFull>, RepositoryError>> {
-        let budgets = self.clone();
-        self.runtime.spawn(async move {
-            let reserved = budgets.repository.reserve(&windows, estimate).await?;
-            Ok(reserved.map(|()| Hold {
-                budgets,
-                windows,
-                estimate,
-                open: true,
-            }))
-        })
-    }
-
-    fn exhausted(&self, full: &WindowFull) -> BudgetError {
-        let (now, window) = (self.clock.now(), &full.window.window);
-        let resets_at = window.period.end(window.starts_at);
-        BudgetError::Exhausted {
-            subject: window.subject.kind(),
-            period: window.period,
-            resets_at,
-            retry_after: resets_at.since(now).max(Duration::from_secs(1)),
-        }
-    }
-
-    fn settle(
-        self: &Arc<Self>,
-        windows: Vec<LimitedWindow>,
-        estimate: Spend,
-        spent: Spend,
-    ) -> JoinHandle<()> {
-        let budgets = self.clone();
-        self.runtime.spawn(async move {
-            let plain: Vec<_> = windows
-                .iter()
-                .map(|limited| limited.window.clone())
-                .collect();
-            let mut pauses = SETTLE_PAUSES.into_iter();
-            loop {
-                let error = match budgets.repository.settle(&plain, estimate, spent).await {
-                    Ok(used) => {
-                        budgets.watch(windows, &used, spent);
-                        break;
-                    }
-                    Err(error) => error,
-                };
-                let Some(pause) = pauses.next() else {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, ?spent, "what a model call cost was not counted");
-                    break;
-                };
-                sleep(pause).await;
-            }
-            budgets.settled.notify_waiters();
-        })
-    }
-
-    /// Warns of limits that `spent` has brought within reach.
-    fn watch(&self, windows: Vec<LimitedWindow>, used: &[WindowUse], spent: Spend) {
-        let percent = self.config.warn_percent;
-        for (window, used) in windows.into_iter().zip(used) {
-            let before = used.spent.minus(spent);
-            let reaches = |percent| {
-                !window.limit.is_reached(before, percent)
-                    && window.limit.is_reached(used.spent, percent)
-            };
-            if !reaches(percent) && !reaches(100) {
-                continue;
-            }
-            let status = self.status(window, *used, false);
-            tracing::warn!(
-                subject = %status.window.window.subject,
-                period = %status.window.window.period,
-                exhausted = status.is_exhausted,
-                "a budget is nearly or wholly used up"
-            );
-            let alarm = self.alarm.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(alarm) = &*alarm {
-                alarm(&status);
-            }
-        }
-    }
-
     fn status(&self, window: LimitedWindow, used: WindowUse, is_default: bool) -> BudgetStatus {
         BudgetStatus {
             ends_at: window.window.period.end(window.window.starts_at),
@@ -378,40 +207,8 @@ impl Budgets {
     }
 }
 
-impl Hold {
-    /// Counts what the call has cost, whether or not anyone waits for it.
-    pub(super) fn settle(mut self, spent: Spend) -> JoinHandle<()> {
-        self.open = false;
-        let windows = std::mem::take(&mut self.windows);
-        self.budgets.settle(windows, self.estimate, spent)
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if self.open {
-            let windows = std::mem::take(&mut self.windows);
-            self.budgets
-                .settle(windows, self.estimate, Spend::default());
-        }
-    }
-}
-
 /// Whether not even the smallest call fits.
 fn is_used_up(limit: BudgetLimit, used: WindowUse) -> bool {
     limit.cost.is_some_and(|most| used.spent.cost >= most)
         || limit.tokens.is_some_and(|most| used.spent.tokens >= most)
-}
-
-fn unavailable(error: &(dyn std::error::Error + 'static)) -> BudgetError {
-    tracing::error!(error, "budgets cannot be checked");
-    BudgetError::Unavailable
-}
-
-/// What the task found out. Where it fails nothing may be spent.
-async fn answer<T>(task: JoinHandle<Result<T, RepositoryError>>) -> Result<T, BudgetError> {
-    match task.await {
-        Ok(found) => found.map_err(|error| unavailable(&error)),
-        Err(error) => Err(unavailable(&error)),
-    }
 }

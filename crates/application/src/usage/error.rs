@@ -30,6 +30,12 @@ pub enum BudgetError {
     /// Calls under way may use up what is left of a budget.
     #[error("calls under way may use up a budget")]
     Reserved,
+    /// A budget in money applies, and nobody knows what the call would cost.
+    #[error("a model has no price")]
+    Unpriced {
+        /// The model, as `provider/model`.
+        model: String,
+    },
     /// Budgets cannot be looked up; the cause was logged.
     #[error("budgets cannot be checked")]
     Unavailable,
@@ -44,6 +50,7 @@ impl ServiceError for BudgetError {
             Self::Reserved => ErrorKind::RateLimited {
                 retry_after: RESERVED_RETRY,
             },
+            Self::Unpriced { .. } => ErrorKind::Forbidden,
             Self::Unavailable => ErrorKind::Unavailable,
         }
     }
@@ -52,6 +59,7 @@ impl ServiceError for BudgetError {
         match self {
             Self::Exhausted { .. } => "budget_exceeded",
             Self::Reserved => "budget_reserved",
+            Self::Unpriced { .. } => "model_unpriced",
             Self::Unavailable => "budget_unavailable",
         }
     }
@@ -80,6 +88,9 @@ impl ServiceError for BudgetError {
             Self::Reserved => {
                 "Other requests may use up the rest of the budget; try again when they have ended"
                     .to_owned()
+            }
+            Self::Unpriced { model } => {
+                format!("`{model}` has no price, so a budget in dollars does not allow it")
             }
             Self::Unavailable => "Budgets cannot be checked at the moment".to_owned(),
         }

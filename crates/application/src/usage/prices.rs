@@ -50,7 +50,7 @@ fn stored(usd_per_million: f64) -> u64 {
     (usd_per_million * 1_000_000.0).round() as u64
 }
 
-/// The prices of all models, in one version. A model without a price costs nothing.
+/// The prices of all models, in one version. A model without a price costs nothing; budgets in money refuse it.
 #[derive(Debug, Clone, Default)]
 pub struct PriceTable {
     version: String,
@@ -58,11 +58,13 @@ pub struct PriceTable {
     models: HashMap<ModelRef, Price>,
     /// By provider, for models without a price of their own.
     providers: HashMap<String, Price>,
+    /// For all others.
+    others: Option<Price>,
 }
 
 impl PriceTable {
-    /// Prices by `provider/model`, or by `provider/*` for all other models of a provider. Names without a slash are
-    /// left out; settings refuse them.
+    /// Prices by `provider/model`, by `provider/*` for all other models of a provider, or by `*` for all others. The
+    /// last of several for one name holds. Other names without a slash are left out; settings refuse them.
     pub fn new(
         version: impl Into<String>,
         prices: impl IntoIterator<Item = (String, Price)>,
@@ -72,6 +74,10 @@ impl PriceTable {
             ..Self::default()
         };
         for (name, price) in prices {
+            if name == "*" {
+                table.others = Some(price);
+                continue;
+            }
             match ModelRef::parse(&name) {
                 Some(model) if model.model == "*" => {
                     table.providers.insert(model.provider, price);
@@ -88,16 +94,20 @@ impl PriceTable {
     /// What `usage` of `model` costs, rounded up, and the version of this table; nothing and no version for a model
     /// without a price.
     pub fn cost(&self, model: &ModelRef, usage: Usage) -> (MicroUsd, Option<&str>) {
-        if self.models.is_empty() && self.providers.is_empty() {
-            return (MicroUsd(0), None);
-        }
-        let price = self
-            .models
-            .get(model)
-            .or_else(|| self.providers.get(&model.provider));
-        price.map_or((MicroUsd(0), None), |price| {
+        self.price(model).map_or((MicroUsd(0), None), |price| {
             (price.cost(usage), Some(&self.version))
         })
+    }
+
+    /// Whether the model has a price, be it nothing.
+    pub fn has(&self, model: &ModelRef) -> bool {
+        self.price(model).is_some()
+    }
+
+    fn price(&self, model: &ModelRef) -> Option<Price> {
+        let own = self.models.get(model);
+        let price = own.or_else(|| self.providers.get(&model.provider));
+        price.copied().or(self.others)
     }
 }
 
@@ -132,6 +142,20 @@ mod tests {
         assert_eq!(table.cost(&other, usage(1000, 1000, 10)).0, MicroUsd(78));
         let free = ModelRef::new("ollama", "llama");
         assert_eq!(table.cost(&free, usage(1000, 0, 1000)), (MicroUsd(0), None));
+    }
+
+    #[test]
+    fn a_price_may_be_for_all_others() {
+        let prices = [
+            ("builtin/*".to_owned(), Price::default()),
+            ("*".to_owned(), Price::per_million(1.0, None, 1.0)),
+        ];
+        let table = PriceTable::new("1", prices);
+        let cost = |provider: &str| table.cost(&ModelRef::new(provider, "m"), usage(3, 0, 0));
+        assert_eq!(cost("builtin"), (MicroUsd(0), Some("1")));
+        assert_eq!(cost("else"), (MicroUsd(3), Some("1")));
+        assert!(table.has(&ModelRef::new("x", "y")));
+        assert!(!PriceTable::default().has(&ModelRef::new("x", "y")));
     }
 
     #[test]

@@ -36,6 +36,7 @@ fn name(kind: &SystemEventKind) -> &'static str {
             RunEventKind::Finished(_) => "finished",
         },
         SystemEventKind::Health(_) => "health",
+        SystemEventKind::Budget(_) => "budget",
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod bounds;
 mod commands;
 mod events;
+mod fairness;
 mod faults;
 mod models;
 mod operations;

@@ -556,3 +556,20 @@ async fn overload_is_refused_and_passes() {
     }
     assert!(world.chat.send(&alice(), say("b", "y")).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_model_whose_answer_breaks_off_is_left_alone_where_there_is_another() {
+    let spare = Arc::new(ScriptedModel::playing([Script::answer("spare")]));
+    let fallback = vec![(ModelRef::new("spare", "s1"), spare.clone())];
+    let world = World::with(
+        [Script::new().text("half").fail(unavailable())],
+        Options {
+            fallback,
+            ..Options::default()
+        },
+    );
+    for (session, expected) in [("a", "half"), ("b", "spare")] {
+        let turn = world.chat.send(&alice(), say(session, "go")).await.unwrap();
+        assert_eq!(turn.into_reply().await.unwrap().text, expected);
+    }
+}

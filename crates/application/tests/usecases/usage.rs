@@ -1,20 +1,22 @@
 //! Counting, pricing and limiting model calls.
 
+mod held;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _};
 use majordomo_application::ServiceError as _;
 use majordomo_application::chat::{ChatError, UserLimits};
+use majordomo_application::events::SystemEventKind;
 use majordomo_application::models::{CompletionError, CompletionService, InferenceMetrics};
 use majordomo_application::ports::{
     FinishReason, ModelDelta, ModelMessage, ModelRequest, SessionRepository, UsageLedger as _,
 };
 use majordomo_application::usage::{
-    Accounting, BudgetConfig, BudgetError, Budgets, Ending, ModelCall, Payer, PeriodLimits, Price,
-    PriceTable, UsageError, UsageService, UsageSpool,
+    Accounting, BudgetConfig, BudgetError, BudgetStatus, Budgets, Ending, ModelCall, Payer,
+    PeriodLimits, PlannedCall, Price, PriceTable, UsageError, UsageService, UsageSpool,
 };
 use majordomo_domain::{
     ApiKeyId, BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind, MicroUsd, ModelRef, Scope,
@@ -82,7 +84,9 @@ impl Books {
         most: u64,
     ) -> impl Future<Output = Result<ModelCall, BudgetError>> + use<> {
         let accounting = self.usage.accounting().clone();
-        async move { accounting.begin(payer, &model(), prompt, Some(most)).await }
+        let mut call = PlannedCall::new(payer, model(), prompt);
+        call.max_output_tokens = Some(most);
+        async move { accounting.begin(call).await }
     }
 }
 
@@ -340,7 +344,7 @@ async fn budgets_in_dollars_follow_the_prices() {
     settling.unwrap().await.unwrap();
     assert_eq!(record.unwrap().cost, MicroUsd(900));
     assert!(books.begin(Payer::of(&alice), 50, 25).await.is_err());
-    let status = books.budgets.list(&alice).await.unwrap();
+    let status = books.budgets.visible(&alice).await.unwrap();
     assert_eq!(status[0].used.spent.cost, MicroUsd(900));
     assert!(status[0].is_warned && !status[0].is_exhausted);
     books
@@ -372,10 +376,22 @@ async fn only_the_operator_sets_budgets_and_clearing_the_ledger_lifts_none() {
         .budgets
         .set_limit(&member, subject, BudgetPeriod::Day, BudgetLimit::default());
     assert!(matches!(set.await, Err(UsageError::Denied(_))));
-    assert!(matches!(
-        books.budgets.list(&member).await,
-        Err(UsageError::Denied(_))
-    ));
+    let others = BudgetSubject::User(UserId::parse("bob").unwrap());
+    let set = books
+        .budgets
+        .set_limit(&alice, others, BudgetPeriod::Day, tokens_limit(7));
+    set.await.unwrap();
+    let seen = |shown: Vec<BudgetStatus>| -> Vec<(String, bool)> {
+        let shown = shown.into_iter();
+        shown
+            .map(|status| (status.window.window.subject.to_string(), status.is_default))
+            .collect()
+    };
+    let own = ("user:alice".to_owned(), true);
+    let shown = books.budgets.visible(&member).await.unwrap();
+    assert_eq!(seen(shown), [own.clone()]);
+    let shown = books.budgets.visible(&alice).await.unwrap();
+    assert_eq!(seen(shown), [("user:bob".to_owned(), false), own]);
 
     let call = books.begin(Payer::of(&alice), 50, 50).await.unwrap();
     call.end_alone(Ending::Succeeded, used(50, 0, 50), 0);
@@ -392,21 +408,39 @@ async fn a_warning_comes_once_for_each_mark() {
         ..BudgetConfig::default()
     })
     .await;
-    let alarms = Arc::new(AtomicU64::new(0));
-    let counted = alarms.clone();
-    books.budgets.on_alarm(Box::new(move |status| {
-        counted.fetch_add(if status.is_exhausted { 100 } else { 1 }, Ordering::SeqCst);
-    }));
-    for (spent, expected) in [(70, 0), (15, 1), (5, 1), (10, 101)] {
+    let world = books.world([]);
+    books.budgets.tell_through(world.chat.event_bus().clone());
+    let mut told = world.chat.listen(&alice(), None).unwrap();
+    let mut others = world.chat.listen(&caller("bob"), None).unwrap();
+    for (spent, expected) in [(70, (0, 0)), (15, (1, 0)), (5, (1, 0)), (10, (1, 1))] {
         let call = books.begin(Payer::of(&alice()), spent, 0).await.unwrap();
         let (_, settling) = call.end(Ending::Succeeded, used(spent, 0, 0), 0, Timestamp::EPOCH);
         settling.unwrap().await.unwrap();
+        let counts = books.budgets.counts();
         assert_eq!(
-            alarms.load(Ordering::SeqCst),
+            (counts.warnings, counts.exhaustions),
             expected,
             "after {spent} more"
         );
     }
+    let told: Vec<_> = told
+        .next_batch()
+        .await
+        .iter()
+        .map(|event| match &event.kind {
+            SystemEventKind::Budget(status) => (
+                status.used.spent.tokens,
+                status.is_warned,
+                status.is_exhausted,
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [(85, true, false), (100, true, true)]);
+    assert!(others.next_batch().now_or_never().is_none());
+    assert_eq!(books.budgets.counts().refusals, 0);
+    assert!(books.begin(Payer::of(&alice()), 1, 1).await.is_err());
+    assert_eq!(books.budgets.counts().refusals, 1);
 }
 
 #[tokio::test(start_paused = true)]

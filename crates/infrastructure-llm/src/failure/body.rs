@@ -43,13 +43,9 @@ const RATE_LIMITED: [&str; 5] = [
     "too_many_requests",
 ];
 const TIMEOUT: [&str; 3] = ["timeout_error", "deadline_exceeded", "request_timeout"];
-const INVALID: [&str; 5] = [
-    "invalid_request_error",
-    "not_found_error",
-    "model_not_found",
-    "invalid_argument",
-    "not_found",
-];
+/// Codes that say that there is no such model: OpenAI, Anthropic, Gemini.
+const UNKNOWN_MODEL: [&str; 3] = ["model_not_found", "not_found_error", "not_found"];
+const INVALID: [&str; 2] = ["invalid_request_error", "invalid_argument"];
 
 /// An error body, as far as it could be read.
 pub(crate) struct ErrorBody {
@@ -101,7 +97,12 @@ impl ErrorBody {
         if self.has_code(&REFUSED) {
             return ModelErrorKind::Refused;
         }
+        if self.has_code(&UNKNOWN_MODEL) {
+            return ModelErrorKind::UnknownModel;
+        }
         match status.map(|s| s.as_u16()) {
+            // One that says nothing comes from something else than the provider: the address is wrong.
+            Some(404) if !message.is_empty() => ModelErrorKind::UnknownModel,
             Some(401..=403) => ModelErrorKind::Auth,
             Some(408 | 504) => ModelErrorKind::Timeout,
             Some(413) => ModelErrorKind::ContextTooLong,

@@ -8,6 +8,7 @@ use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 
 use super::OpenAiChatModel;
+use super::request::is_reasoning_model;
 
 #[async_trait]
 impl CompletionRelay for OpenAiChatModel {
@@ -24,6 +25,14 @@ impl CompletionRelay for OpenAiChatModel {
             RelayBody::Whole(self.http.whole(response, deadline).await?)
         };
         Ok(RelayResponse { content_type, body })
+    }
+
+    fn output_limit_name(&self, model: &str) -> &'static str {
+        if is_reasoning_model(model) {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> CompletionBody<'a> {
 
 /// Whether the model is one of OpenAI's that refuse `max_tokens` and want `max_completion_tokens`: the o series and
 /// gpt-5 onwards. Compatible servers know `max_tokens` best, so every other model gets that.
-fn is_reasoning_model(model: &str) -> bool {
+pub(super) fn is_reasoning_model(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     let generation = |rest: &str| rest.chars().next().and_then(|c| c.to_digit(10));
     name.strip_prefix('o').and_then(generation).is_some()

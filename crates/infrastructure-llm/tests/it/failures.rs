@@ -252,7 +252,7 @@ async fn rate_limits_say_when_to_come_back() {
 
 #[tokio::test]
 async fn statuses_and_bodies_are_typed() {
-    use ModelErrorKind::{ContextTooLong, Invalid, Refused, Timeout, Unavailable};
+    use ModelErrorKind::{ContextTooLong, Invalid, Refused, Timeout, Unavailable, UnknownModel};
     let cases = [
         (
             "400 Bad Request",
@@ -277,8 +277,19 @@ async fn statuses_and_bodies_are_typed() {
         (
             "404 Not Found",
             r#"{"error":"model \"x\" not found, try pulling it first"}"#,
-            Invalid,
+            UnknownModel,
         ),
+        (
+            "404 Not Found",
+            r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}"#,
+            UnknownModel,
+        ),
+        (
+            "400 Bad Request",
+            r#"{"error":{"message":"The model `x` does not exist","code":"model_not_found"}}"#,
+            UnknownModel,
+        ),
+        ("404 Not Found", "<html>no such page</html>", Invalid),
         (
             "500 Internal Server Error",
             "<html>oops</html>",

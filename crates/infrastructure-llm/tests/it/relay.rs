@@ -98,7 +98,7 @@ async fn failures_are_typed() {
     let upstream = Upstream::start(vec![Step::Write(answer("404 Not Found", "", body))]).await;
     let relayed = relay(&model(&upstream)).relay(Bytes::new(), true).await;
     let error = relayed.err().expect("an error");
-    assert_eq!(error.kind, ModelErrorKind::Invalid);
+    assert_eq!(error.kind, ModelErrorKind::UnknownModel);
     assert_eq!(error.message, "acme: no such model (HTTP 404)");
 
     let steps = vec![

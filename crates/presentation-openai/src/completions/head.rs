@@ -1,12 +1,15 @@
 //! The few parts of a request that decide where it goes, read without reading the rest.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::Bytes;
 use majordomo_presentation_http::{ApiError, ErrorClass};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::passing::{Limit, Passing};
 use crate::error::invalid_parameter;
 use crate::{AGENT, AGENT_PREFIX};
 
@@ -20,9 +23,13 @@ pub(super) struct Head<'a> {
     /// The model's name.
     pub(super) model: Cow<'a, str>,
     /// Where the name stands in the body, quotes included.
-    span: std::ops::Range<usize>,
+    span: Range<usize>,
     /// Whether a stream is wanted.
     pub(super) stream: bool,
+    /// What the request says of the length of answers, and where.
+    limits: Vec<Limit>,
+    /// How many answers are wanted.
+    pub(super) answers: u64,
 }
 
 /// What is to answer.
@@ -43,6 +50,23 @@ struct Fields<'a> {
     model: Option<&'a RawValue>,
     #[serde(default)]
     stream: Option<bool>,
+    #[serde(borrow, default)]
+    max_tokens: Spot<'a>,
+    #[serde(borrow, default)]
+    max_completion_tokens: Spot<'a>,
+    #[serde(borrow, default)]
+    n: Option<&'a RawValue>,
+}
+
+/// A value wherever there is one, be it null.
+#[derive(Default)]
+struct Spot<'a>(Option<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Spot<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = <&'a RawValue>::deserialize(deserializer)?;
+        Ok(Self(Some(value)))
+    }
 }
 
 impl<'a> Head<'a> {
@@ -63,13 +87,24 @@ impl<'a> Head<'a> {
         if model.trim().is_empty() {
             return Err(missing());
         }
-        let start = raw.as_ptr().addr() - text.as_ptr().addr();
+        let limits = [fields.max_tokens.0, fields.max_completion_tokens.0];
+        let limits = limits.into_iter().flatten().map(|limit| Limit {
+            tokens: serde_json::from_str(limit.get()).ok(),
+            span: span_of(limit.get(), text),
+        });
         Ok(Self {
             body,
             model,
-            span: start..start + raw.len(),
+            span: span_of(raw, text),
             stream: fields.stream.unwrap_or(false),
+            limits: limits.collect(),
+            answers: fields.n.map_or(Ok(1), |n| read_answers(n.get()))?,
         })
+    }
+
+    /// The most tokens of an answer: the largest number, where the request names several.
+    pub(super) fn max_tokens(&self) -> Option<u64> {
+        self.limits.iter().filter_map(|limit| limit.tokens).max()
     }
 
     /// What is to answer.
@@ -82,24 +117,33 @@ impl<'a> Head<'a> {
             .map_or(Target::Model, |model| Target::Agent { model: Some(model) })
     }
 
-    /// The body with another model's name; not a byte of the rest is touched.
-    pub(super) fn body_for(&self, model: &str) -> Bytes {
-        let parts = (
-            self.body.get(..self.span.start),
-            self.body.get(self.span.end..),
-        );
-        let (Some(before), Some(after)) = parts else {
-            return self.body.clone();
-        };
-        if self.model == model {
-            return self.body.clone();
+    /// What is passed on to a provider that calls the model `model`.
+    pub(super) fn passing(&self, model: &str) -> Passing {
+        let name = Value::from(model).to_string();
+        Passing {
+            body: self.body.clone(),
+            name: (self.model != model).then(|| (self.span.clone(), name)),
+            limits: self.limits.clone(),
         }
-        let name = serde_json::Value::from(model).to_string();
-        let mut spliced = Vec::with_capacity(before.len() + name.len() + after.len());
-        spliced.extend_from_slice(before);
-        spliced.extend_from_slice(name.as_bytes());
-        spliced.extend_from_slice(after);
-        Bytes::from(spliced)
+    }
+}
+
+/// Where `part`, which is a part of `text`, stands in it.
+fn span_of(part: &str, text: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
+}
+
+fn read_answers(raw: &str) -> Result<u64, ApiError> {
+    let answers: Option<u64> = serde_json::from_str(raw)
+        .map_err(|_| invalid_parameter("n", "invalid_type", "expected an integer"))?;
+    match answers.unwrap_or(1) {
+        0 => Err(invalid_parameter(
+            "n",
+            "invalid_value",
+            "must be at least 1",
+        )),
+        answers => Ok(answers),
     }
 }
 

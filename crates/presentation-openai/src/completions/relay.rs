@@ -7,7 +7,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{Error, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use majordomo_application::models::CompletionError;
+use majordomo_application::models::{CompletionError, PassedRequest};
 use majordomo_application::ports::{RelayBody, RelayResponse};
 use majordomo_domain::ModelRef;
 use majordomo_presentation_http::openapi::{OneOf, Raw, Sse};
@@ -35,18 +35,26 @@ pub(super) async fn answer(
     model: ModelRef,
     head: &Head<'_>,
 ) -> Result<Answer, ApiError> {
-    let (body, stream) = (head.body_for(&model.model), head.stream);
+    let passing = head.passing(&model.model);
+    let request = PassedRequest {
+        length: passing.body.len(),
+        stream: head.stream,
+        max_tokens: head.max_tokens(),
+        answers: head.answers,
+    };
     let completions = Arc::clone(&asked.services.completions);
     let caller = asked.caller.0.clone();
     let core = asked.kernel.core().clone();
-    if !stream {
+    if !head.stream {
         // One question, one answer: the worker asks by itself. Each thread the answer would have to be handed to costs
         // more than passing it on.
-        let response = completions.relay(&caller, &model, body, stream).await;
+        let body = |limit| passing.body(limit);
+        let response = completions.relay(&caller, &model, request, body).await;
         return Ok(pass_back(carry(&core, response.map_err(ApiError::from)?)));
     }
     let work = async move {
-        let response = completions.relay(&caller, &model, body, stream).await?;
+        let body = |limit| passing.body(limit);
+        let response = completions.relay(&caller, &model, request, body).await?;
         Ok::<_, CompletionError>(carry(&core, response))
     };
     let passed = asked.kernel.core().run_cancellable(work).await?;

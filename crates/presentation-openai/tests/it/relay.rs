@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use actix_web::test::TestRequest;
+use majordomo_application::Caller;
 use majordomo_application::ports::{ModelError, ModelErrorKind};
+use majordomo_domain::{BudgetLimit, BudgetPeriod, BudgetSubject, CredentialKind, ModelRef};
 use serde_json::json;
 
 use crate::support::{MASTER, Relayed, World, raw_completion};
@@ -121,6 +123,13 @@ async fn what_goes_wrong_upstream_keeps_its_meaning() {
             "",
         ),
         (
+            ModelErrorKind::UnknownModel,
+            404,
+            "model_not_found",
+            "invalid_request_error",
+            "",
+        ),
+        (
             ModelErrorKind::Unavailable,
             503,
             "unavailable",
@@ -166,4 +175,113 @@ async fn a_client_that_goes_away_cancels_the_upstream_request() {
     assert!(tokio::time::timeout(patience, cancelled).await.is_ok());
     let counts = world.services.inference.read();
     assert_eq!((counts.succeeded, counts.failed), (0, 0));
+}
+
+/// Sets how many tokens the operator may use in a day.
+async fn limit(world: &World, tokens: u64) {
+    let operator = Caller::operator(CredentialKind::MasterToken);
+    let subject = BudgetSubject::User(operator.user.clone());
+    let limit = BudgetLimit {
+        tokens: Some(tokens),
+        cost: None,
+    };
+    let budgets = world.services.usage.budgets();
+    let set = budgets.set_limit(&operator, subject, BudgetPeriod::Day, limit);
+    set.await.unwrap();
+}
+
+#[actix_web::test]
+async fn where_a_budget_applies_answers_are_held_to_it_and_nothing_else_is_touched() {
+    let cases = [
+        // Nothing is said: the default of budgets.
+        (
+            r#" { "model":"gpt-x", "x" : 1.50}"#,
+            r#" {"max_tokens":4096, "model":"gpt-x", "x" : 1.50}"#,
+        ),
+        (
+            r#"{"max_tokens" : null,"model":"mock/gpt-x"}"#,
+            r#"{"max_tokens" : 4096,"model":"gpt-x"}"#,
+        ),
+        // Enough is left for what is asked.
+        (
+            r#"{"model":"gpt-x","max_tokens":9000}"#,
+            r#"{"model":"gpt-x","max_tokens":9000}"#,
+        ),
+        // Too little is left: half of it, a quarter...
+        (
+            r#"{"model":"gpt-x","max_completion_tokens": 64000 }"#,
+            r#"{"model":"gpt-x","max_completion_tokens": 8000 }"#,
+        ),
+        (
+            r#"{"max_tokens":100,"model":"gpt-x","max\u005fcompletion_tokens":64000}"#,
+            r#"{"max_tokens":100,"model":"gpt-x","max\u005fcompletion_tokens":8000}"#,
+        ),
+        (
+            r#"{"model":"gpt-x","max_tokens":"many"}"#,
+            r#"{"model":"gpt-x","max_tokens":4096}"#,
+        ),
+        // Each of several answers may be long.
+        (
+            r#"{"n":4,"model":"gpt-x","max_tokens":4000}"#,
+            r#"{"n":4,"model":"gpt-x","max_tokens":2000}"#,
+        ),
+    ];
+    for stream in [false, true] {
+        for (sent, passed) in cases {
+            let answer = if stream {
+                Relayed::Stream(vec![Ok("data: [DONE]\n\n")])
+            } else {
+                Relayed::Whole("{}")
+            };
+            let world = World::relaying(vec![answer]).await;
+            limit(&world, 15_000).await;
+            let streaming = |body: &str| {
+                if stream {
+                    body.replace("\"model\"", "\"stream\":true,\"model\"")
+                } else {
+                    body.to_owned()
+                }
+            };
+            let answer = world.send(raw_completion(streaming(sent), MASTER)).await;
+            assert_eq!(answer.status, 200, "{sent}");
+            let asked = world.relay.asked.lock().unwrap()[0].clone();
+            assert_eq!(asked, (streaming(passed).into(), stream), "{sent}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn what_no_budget_can_be_held_to_is_refused() {
+    let world = World::relaying(vec![]).await;
+    limit(&world, 15_000).await;
+    for (body, code) in [
+        (r#"{"model":"gpt-x","n":"4"}"#, "invalid_type"),
+        (r#"{"model":"gpt-x","n":0}"#, "invalid_value"),
+        (
+            r#"{"model":"gpt-x","max_tokens":1,"max_tokens":64000}"#,
+            "invalid_value",
+        ),
+    ] {
+        let answer = world.send(raw_completion(body, MASTER)).await;
+        assert_eq!(answer.status, 400, "{body}");
+        assert_eq!(answer.json()["error"]["code"], code, "{body}");
+    }
+    let many = r#"{"model":"gpt-x","n":100,"max_tokens":300}"#;
+    assert_eq!(world.send(raw_completion(many, MASTER)).await.status, 429);
+    assert!(world.relay.asked.lock().unwrap().is_empty());
+}
+
+/// A provider whose stream broke off is left alone for a moment where there is another to ask.
+#[actix_web::test]
+async fn a_stream_that_fails_counts_against_its_model() {
+    let world = World::relaying(vec![Relayed::Stream(vec![
+        Ok("data: {}\n\n"),
+        Err(broke_off()),
+    ])])
+    .await;
+    let model = ModelRef::new("mock", "gpt-x");
+    assert!(world.services.models.is_ready(&model));
+    let body = json!({ "model": "mock/gpt-x", "stream": true });
+    world.complete(&body).await;
+    assert!(!world.services.models.is_ready(&model));
 }

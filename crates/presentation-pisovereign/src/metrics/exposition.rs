@@ -13,28 +13,57 @@ pub(super) enum Kind {
 #[derive(Default)]
 pub(super) struct Page(String);
 
+/// Names and values that tell samples of a family apart.
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
 impl Page {
     fn head(&mut self, name: &str, help: &str, kind: &str) {
+        self.0.push_str("# HELP ");
+        self.0.push_str(name);
+        self.0.push(' ');
+        self.escaped(help, false);
         // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        let _ = writeln!(self.0, "\n# TYPE {name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
-        let _ = writeln!(self.0, "{name}{labels} {value}");
+    fn sample(&mut self, name: &str, labels: Labels<'_>, value: impl Display) {
+        self.0.push_str(name);
+        for (place, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if place == 0 { '{' } else { ',' });
+            self.0.push_str(label);
+            self.0.push_str("=\"");
+            self.escaped(text, true);
+            self.0.push('"');
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+
+    fn escaped(&mut self, text: &str, quoted: bool) {
+        for character in text.chars() {
+            match character {
+                '\\' => self.0.push_str("\\\\"),
+                '\n' => self.0.push_str("\\n"),
+                '"' if quoted => self.0.push_str("\\\""),
+                other => self.0.push(other),
+            }
+        }
     }
 
     /// A family with one sample.
     pub(super) fn single(&mut self, kind: Kind, name: &str, help: &str, value: impl Display) {
-        self.labelled(kind, name, help, [("", value)]);
+        self.labelled(kind, name, help, [(&[][..], value)]);
     }
 
-    /// A family with a sample for each set of labels, written `{name="value"}`.
+    /// A family with a sample for each set of labels.
     pub(super) fn labelled<'a, V: Display>(
         &mut self,
         kind: Kind,
         name: &str,
         help: &str,
-        samples: impl IntoIterator<Item = (&'a str, V)>,
+        samples: impl IntoIterator<Item = (Labels<'a>, V)>,
     ) {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -61,16 +90,32 @@ impl Page {
         let mut least = 0;
         for (bound, count) in buckets {
             least = least.max(count);
-            self.sample(&bucket, &format!("{{le=\"{bound}\"}}"), least);
+            self.sample(&bucket, &[("le", &bound.to_string())], least);
         }
         let count = count.max(least);
-        self.sample(&bucket, "{le=\"+Inf\"}", count);
-        self.sample(&format!("{name}_sum"), "", sum);
-        self.sample(&format!("{name}_count"), "", count);
+        self.sample(&bucket, &[("le", "+Inf")], count);
+        self.sample(&format!("{name}_sum"), &[], sum);
+        self.sample(&format!("{name}_count"), &[], count);
     }
 
     /// The page.
     pub(super) fn finish(self) -> String {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_escaped_as_the_format_asks() {
+        let mut page = Page::default();
+        let samples = [(&[("a", "x"), ("b", "say \"\\\n\"")][..], 1)];
+        page.labelled(Kind::Gauge, "odd", "a \"help\"\nwith \\", samples);
+        assert_eq!(
+            page.finish(),
+            "# HELP odd a \"help\"\\nwith \\\\\n# TYPE odd gauge\nodd{a=\"x\",b=\"say \\\"\\\\\\n\\\"\"} 1\n"
+        );
     }
 }

@@ -2,32 +2,102 @@
 
 use std::time::Duration;
 
+use majordomo_application::chat::ChatLoad;
 use majordomo_application::models::InferenceCounts;
 use majordomo_application::ports::ProcessUsage;
+use majordomo_application::usage::BudgetCounts;
 use majordomo_presentation_http::http_metrics::{BUCKETS_MS, HttpMetricsSnapshot};
 
 use super::exposition::{Kind, Page};
 use super::percentiles::latency_percentiles;
 use super::{float, mean, rounded};
 
+/// What is told.
+pub(super) struct Readings {
+    pub(super) uptime: Duration,
+    pub(super) http: HttpMetricsSnapshot,
+    pub(super) inference: InferenceCounts,
+    pub(super) load: ChatLoad,
+    pub(super) budgets: BudgetCounts,
+    /// Model calls that are missing in the ledger.
+    pub(super) lost_calls: u64,
+    pub(super) process: ProcessUsage,
+}
+
 /// The whole page.
-pub(super) fn render(
-    uptime: Duration,
-    http: &HttpMetricsSnapshot,
-    inference: &InferenceCounts,
-    process: ProcessUsage,
-) -> String {
+pub(super) fn render(readings: &Readings) -> String {
     let mut page = Page::default();
     page.single(
         Kind::Counter,
         "app_uptime_seconds",
         "Application uptime in seconds",
-        uptime.as_secs(),
+        readings.uptime.as_secs(),
     );
-    write_http(&mut page, http);
-    write_inference(&mut page, inference);
-    write_process(&mut page, process);
+    write_http(&mut page, &readings.http);
+    write_inference(&mut page, &readings.inference);
+    write_load(&mut page, readings.load);
+    write_budgets(&mut page, readings.budgets, readings.lost_calls);
+    write_process(&mut page, readings.process);
     page.finish()
+}
+
+fn write_load(page: &mut Page, load: ChatLoad) {
+    let in_session = load.accepted.saturating_sub(load.running + load.waiting);
+    let gauges = [
+        ("agent_runs_running", "Turns at work", load.running),
+        (
+            "agent_runs_waiting",
+            "Turns that wait for others to end",
+            load.waiting,
+        ),
+        (
+            "agent_runs_waiting_in_session",
+            "Turns that wait for an earlier one of their session",
+            in_session,
+        ),
+    ];
+    for (name, help, count) in gauges {
+        page.single(Kind::Gauge, name, help, count);
+    }
+    let away = load.turned_away;
+    page.labelled(
+        Kind::Counter,
+        "agent_runs_turned_away_total",
+        "Turns that were not accepted because a queue was full",
+        [
+            (&[("queue", "server")][..], away.server),
+            (&[("queue", "user")], away.user),
+            (&[("queue", "session")], away.session),
+        ],
+    );
+}
+
+fn write_budgets(page: &mut Page, budgets: BudgetCounts, lost_calls: u64) {
+    let counters = [
+        (
+            "budget_warnings_total",
+            "Budgets that reached the share at which is warned",
+            budgets.warnings,
+        ),
+        (
+            "budget_exhaustions_total",
+            "Budgets of which nothing was left",
+            budgets.exhaustions,
+        ),
+        (
+            "budget_refusals_total",
+            "Model calls that a budget did not allow",
+            budgets.refusals,
+        ),
+        (
+            "usage_calls_lost_total",
+            "Model calls that are missing in the ledger",
+            lost_calls,
+        ),
+    ];
+    for (name, help, count) in counters {
+        page.single(Kind::Counter, name, help, count);
+    }
 }
 
 fn write_http(page: &mut Page, http: &HttpMetricsSnapshot) {
@@ -36,9 +106,9 @@ fn write_http(page: &mut Page, http: &HttpMetricsSnapshot) {
         "http_requests_total",
         "Total HTTP requests",
         [
-            ("{status=\"success\"}", http.success),
-            ("{status=\"client_error\"}", http.client_error),
-            ("{status=\"server_error\"}", http.server_error),
+            (&[("status", "success")][..], http.success),
+            (&[("status", "client_error")], http.client_error),
+            (&[("status", "server_error")], http.server_error),
         ],
     );
     let counters = [

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use majordomo_application::ports::{ModelError, ModelErrorKind};
 use majordomo_testkit::Script;
+use majordomo_testkit::load::occupy;
 use serde_json::json;
 
 use crate::support::{Site, get};
@@ -179,4 +180,54 @@ async fn the_page_for_prometheus_keeps_the_format() {
         assert!(samples[sample.as_str()] > 0.0, "{sample}");
     }
     assert!(samples.contains_key("inference_time_avg_ms"));
+}
+
+#[actix_web::test]
+async fn the_load_and_what_is_turned_away_are_told() {
+    let site = Site::new().await;
+    for _ in 0..8 {
+        site.model.push(Script::new().hang());
+    }
+    let accepted = occupy(&site.services.chat).await;
+    site.model.asked(8).await;
+    let page = site.ask(get("/metrics/prometheus")).await.body;
+    let samples = parse(&page);
+    assert_eq!(accepted, 16);
+    for (sample, value) in [
+        ("agent_runs_running", 8.0),
+        ("agent_runs_waiting", 8.0),
+        ("agent_runs_waiting_in_session", 0.0),
+        ("agent_runs_turned_away_total{queue=\"server\"}", 1.0),
+        ("agent_runs_turned_away_total{queue=\"user\"}", 0.0),
+        ("agent_runs_turned_away_total{queue=\"session\"}", 0.0),
+        ("budget_warnings_total", 0.0),
+        ("budget_exhaustions_total", 0.0),
+        ("budget_refusals_total", 0.0),
+        ("usage_calls_lost_total", 0.0),
+    ] {
+        assert_eq!(samples.get(sample), Some(&value), "{sample}");
+    }
+}
+
+/// The format's rules are kept by what reads it here, too.
+#[test]
+fn a_page_that_breaks_a_rule_is_noticed() {
+    let good = "# HELP a x\n# TYPE a gauge\na{l=\"\\\\ \\n \\\"\"} 1\n";
+    assert_eq!(parse(good).len(), 1);
+    for bad in [
+        "# HELP a x\n# TYPE a gauge\na 1",
+        "# HELP a x\n# TYPE a gauge\nb 1\n",
+        "# HELP a x\n# TYPE a gauge\na 1\na 2\n",
+        "# HELP a x\n# TYPE a gauge\na{l=\"\\x\"} 1\n",
+        "# HELP a x\n# TYPE a gauge\na{1=\"x\"} 1\n",
+        "# HELP a x\n# TYPE a gauge\na one\n",
+        "# HELP a x\n# TYPE a counter\n# HELP a y\n",
+        "# HELP a x\n# TYPE a histogram\na_bucket{le=\"1\"} 1\na_sum 1\na_count 1\n",
+        "# HELP a x\n# TYPE a histogram\na_bucket{le=\"1\"} 2\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n",
+    ] {
+        assert!(
+            std::panic::catch_unwind(|| parse(bad).len()).is_err(),
+            "{bad}"
+        );
+    }
 }

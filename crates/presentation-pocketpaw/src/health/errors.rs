@@ -81,13 +81,24 @@ pub(crate) struct ClearedResponse {
     cleared: bool,
 }
 
+/// The latest errors, for the dashboard.
+pub(crate) async fn latest_errors(
+    kernel: &Kernel,
+    services: &Services,
+    caller: Caller,
+    wanted: LenientErrorParams,
+) -> Result<Vec<HealthError>, ApiError> {
+    let limit = lenient_limit(wanted.limit, DEFAULT_LIMIT, MAX_LIMIT);
+    list(kernel, services, caller, limit, wanted.search).await
+}
+
 async fn list(
     kernel: &Kernel,
     services: &Services,
     caller: Caller,
     limit: u32,
     search: String,
-) -> Result<Reply<Vec<HealthError>>, ApiError> {
+) -> Result<Vec<HealthError>, ApiError> {
     let health = Arc::clone(&services.health);
     let query = ErrorQuery {
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
@@ -97,7 +108,7 @@ async fn list(
         .core()
         .run(async move { health.errors(&caller, query).await })
         .await?;
-    Ok(Reply(errors.into_iter().map(HealthError::from).collect()))
+    Ok(errors.into_iter().map(HealthError::from).collect())
 }
 
 async fn clear(
@@ -122,7 +133,8 @@ pub(crate) async fn health_errors(
     params: Params<ErrorParams>,
 ) -> Result<Reply<Vec<HealthError>>, ApiError> {
     let limit = limit(params.0.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-    list(&kernel, &services, caller, limit, params.0.search).await
+    let errors = list(&kernel, &services, caller, limit, params.0.search);
+    errors.await.map(Reply)
 }
 
 /// GET /api/health/errors: the latest errors of the server, newest first
@@ -133,8 +145,8 @@ pub(crate) async fn dashboard_health_errors(
     services: Data<Services>,
     params: Params<LenientErrorParams>,
 ) -> Result<Reply<Vec<HealthError>>, ApiError> {
-    let limit = lenient_limit(params.0.limit, DEFAULT_LIMIT, MAX_LIMIT);
-    list(&kernel, &services, caller, limit, params.0.search).await
+    let errors = latest_errors(&kernel, &services, caller, params.0);
+    errors.await.map(Reply)
 }
 
 /// DELETE /api/v1/health/errors: forgets the latest errors

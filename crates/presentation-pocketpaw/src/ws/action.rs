@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::render::Style;
 use crate::chat::media::MediaItem;
+use crate::health::LenientErrorParams;
 
 /// Longest part of an unknown action's name that is repeated to the client, in characters.
 const MAX_NAME: usize = 64;
@@ -37,6 +38,8 @@ pub(super) enum Action {
     GetSettings,
     /// Tell whether everything works.
     GetHealth,
+    /// Tell the latest errors of the server.
+    GetHealthErrors(LenientErrorParams),
     /// Answer that the connection works.
     Ping,
     /// The credential was checked when the connection began.
@@ -110,6 +113,7 @@ impl Action {
             }
             "get_settings" => Self::GetSettings,
             "get_health" | "run_health_check" => Self::GetHealth,
+            "get_health_errors" => Self::GetHealthErrors(fields(text)?),
             "ping" => Self::Ping,
             "authenticate" => Self::Authenticate,
             _ => Self::Unavailable(name.chars().take(MAX_NAME).collect()),

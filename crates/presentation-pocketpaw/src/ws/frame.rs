@@ -3,7 +3,7 @@
 use majordomo_domain::{Message, SessionId};
 use serde::Serialize;
 
-use crate::health::HealthResponse;
+use crate::health::{HealthError, HealthResponse};
 use crate::wire::wire_id;
 
 /// One frame.
@@ -26,6 +26,9 @@ pub(super) enum Frame {
     },
     HealthUpdate {
         data: HealthResponse,
+    },
+    HealthErrors {
+        errors: Vec<HealthError>,
     },
     Notification {
         content: String,

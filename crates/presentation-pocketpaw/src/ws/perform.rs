@@ -18,7 +18,7 @@ use super::action::{Action, Chat};
 use super::frame::{Frame, HistoryMessage, Settings};
 use super::render::Style;
 use crate::chat::media;
-use crate::health::health_of;
+use crate::health::{health_of, latest_errors};
 use crate::wire::wire_id;
 
 /// Messages of a session shown when it is opened at most.
@@ -150,6 +150,11 @@ async fn attempt(
             }))
         }
         Action::GetHealth => context.health().await,
+        Action::GetHealthErrors(wanted) => {
+            let (kernel, services) = (&context.kernel, &context.services);
+            let errors = latest_errors(kernel, services, caller, wanted).await?;
+            Ok(Effect::saying(Frame::HealthErrors { errors }))
+        }
         Action::Ping | Action::Authenticate | Action::Unavailable(_) => Ok(Effect::default()),
     }
 }

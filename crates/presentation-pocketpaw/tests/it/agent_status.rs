@@ -94,3 +94,37 @@ async fn a_server_that_is_not_well_says_so() {
     let status = world.get(STATUS).await.expect(200);
     assert_eq!(status["global"]["state"], "degraded");
 }
+
+#[actix_web::test]
+async fn a_failure_is_told_for_a_minute_or_until_the_next_turn() {
+    let error = || ModelError::new(ModelErrorKind::Unavailable, "mock is away");
+    let gate = Gate::closed();
+    let world = World::playing([
+        Script::refusal(error()),
+        Script::new().wait(&gate).text("a").fail(error()),
+    ])
+    .await;
+    let say = || json!({ "content": "hi", "session_id": "s" });
+    let failed = || {
+        let mut status = active("error");
+        status["global"] = idle()["global"].clone();
+        status["sessions"][0]["error_message"] = json!("mock is away");
+        status
+    };
+    world.post("/api/v1/chat", say()).await.expect(503);
+    assert_eq!(world.get(STATUS).await.expect(200), failed());
+    let bobs = bearer(TestRequest::get().uri(STATUS), BOB);
+    assert_eq!(world.send(bobs).await.expect(200), idle());
+
+    let request = bearer(TestRequest::get().uri(STREAM), MASTER);
+    let mut stream = Stream::open(&world, request).await;
+    until(&mut stream, &failed()).await;
+    tokio::join!(world.post("/api/v1/chat", say()), async {
+        until(&mut stream, &active("thinking")).await;
+        gate.open();
+        until(&mut stream, &failed()).await;
+    });
+    world.clock.advance(std::time::Duration::from_mins(1));
+    let status = world.get(STATUS).await.expect(200);
+    assert_eq!(status["sessions"], json!([]));
+}

@@ -114,7 +114,7 @@ async fn world(errors: &Arc<InMemoryErrorLog>) -> World {
     let mut world = World::playing([]).await;
     let clock = Arc::new(FixedClock::default());
     let health = HealthService::new(world.services.models.clone(), world.storage.clone(), clock)
-        .with_errors(errors.clone())
+        .with_errors(errors.clone(), world.storage.clone())
         .with_machine(Arc::new(Laptop));
     world.services.health = Arc::new(health);
     world
@@ -208,4 +208,23 @@ async fn the_machine_is_told() {
     let told = unknown.get("/api/v1/metrics/system").await.expect(200);
     assert_eq!(told["available"], false);
     assert_eq!(told["error"], "this operating system does not tell");
+}
+
+#[actix_web::test]
+async fn forgetting_errors_is_recorded_or_not_done() {
+    let errors = Arc::<InMemoryErrorLog>::default();
+    let world = world(&errors).await;
+    errors.record(error("first"));
+    let path = "/api/v1/health/errors";
+    world.storage.set_down(true);
+    world.delete(path).await.expect(503);
+    world.storage.set_down(false);
+    assert_eq!(
+        world.get(path).await.expect(200).as_array().unwrap().len(),
+        1
+    );
+    world.delete(path).await.expect(200);
+    assert_eq!(world.get(path).await.expect(200), json!([]));
+    let audit = world.get("/api/v1/audit?limit=1").await.text;
+    assert!(audit.contains("errors_clear"), "{audit}");
 }

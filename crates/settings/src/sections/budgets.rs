@@ -39,9 +39,9 @@ section! {
         session_monthly_tokens: Option<u64> = None, example "2000000";
         /// The share of a budget in percent at which is warned.
         warn_at_percent: u32 = 80;
-        /// Tokens an answer is assumed to have, before it is there, where neither the request nor `agent.max_tokens`
-        /// says how many it may have.
-        assumed_output_tokens: u32 = 1024;
+        /// Most tokens of an answer where a budget applies and neither the request nor `agent.max_tokens` says how many
+        /// it may have. Where less is left of a budget, answers are cut shorter still.
+        max_output_tokens: u32 = 4096;
     }
 }
 
@@ -76,8 +76,8 @@ impl BudgetsSettings {
         }
         check_range("budgets.warn_at_percent", self.warn_at_percent, 1..=100, "")?;
         check_range(
-            "budgets.assumed_output_tokens",
-            self.assumed_output_tokens,
+            "budgets.max_output_tokens",
+            self.max_output_tokens,
             1..=10_000_000,
             "",
         )

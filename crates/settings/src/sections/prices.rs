@@ -8,7 +8,8 @@ use crate::validate::check_range;
 const MAX_PRICE: f64 = 1_000_000.0;
 
 section! {
-    /// What models cost, for the usage ledger and for budgets in dollars. A model without a price costs nothing.
+    /// What models cost, for the usage ledger and for budgets in dollars. A model without a price costs nothing, and is
+    /// not asked where a budget in dollars applies; the built-in assistant is free unless it has a price.
     pub struct PricesSettings {
         /// Names this state of the table; stored with every call, so that it can be told later which prices it had.
         version: String = "1".to_owned();
@@ -20,7 +21,8 @@ section! {
 section! {
     /// The price of a model, in US dollars per million tokens.
     pub struct PriceSettings {
-        /// The model as `NAME/MODEL`, or `NAME/*` for all models of a provider that have no price of their own.
+        /// The model as `NAME/MODEL`, `NAME/*` for all models of a provider that have no price of their own, or `*` for
+        /// all other models.
         model: String = String::new() => required, example "\"openai/gpt-4o\"";
         /// Tokens read.
         input: f64 = 0.0 => required, example "2.5";
@@ -52,8 +54,10 @@ impl PricesSettings {
 impl PriceSettings {
     fn validate(&self, key: &str) -> Result<(), SettingsError> {
         let named = self.model.split_once('/');
-        if !named.is_some_and(|(provider, model)| !provider.is_empty() && !model.is_empty()) {
-            let problem = "expected `NAME/MODEL` or `NAME/*`";
+        let is_name =
+            named.is_some_and(|(provider, model)| !provider.is_empty() && !model.is_empty());
+        if self.model != "*" && !is_name {
+            let problem = "expected `NAME/MODEL`, `NAME/*` or `*`";
             return Err(SettingsError::invalid(format!("{key}.model"), problem));
         }
         let prices = [

@@ -19,21 +19,32 @@ impl Budgets {
         self.statuses(self.applying(&Payer::of(caller))).await
     }
 
-    /// Every budget that was set, and how far it is used up.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, UsageError> {
-        caller.require(Scope::Admin)?;
-        let now = self.clock.now();
-        let budgets = self.repository.list(MAX_BUDGETS).await?.into_iter();
-        let windows = budgets.map(|budget| {
-            let window = BudgetWindow {
-                starts_at: budget.period.start(now),
-                subject: budget.subject,
-                period: budget.period,
-            };
-            let limit = budget.limit;
-            (LimitedWindow { window, limit }, false)
-        });
-        self.statuses(windows.collect()).await
+    /// As [`own`](Self::own); administrators see every budget that was set besides.
+    pub async fn visible(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, UsageError> {
+        caller.require(Scope::Metrics)?;
+        let mut windows = Vec::new();
+        if caller.require(Scope::Admin).is_ok() {
+            let now = self.clock.now();
+            let budgets = self.repository.list(MAX_BUDGETS).await?.into_iter();
+            windows.extend(budgets.map(|budget| {
+                let window = BudgetWindow {
+                    starts_at: budget.period.start(now),
+                    subject: budget.subject,
+                    period: budget.period,
+                };
+                let limit = budget.limit;
+                (LimitedWindow { window, limit }, false)
+            }));
+        }
+        for own in self.applying(&Payer::of(caller)) {
+            if !windows
+                .iter()
+                .any(|(shown, _)| shown.window == own.0.window)
+            {
+                windows.push(own);
+            }
+        }
+        self.statuses(windows).await
     }
 
     async fn statuses(

@@ -1,10 +1,16 @@
 //! Actions besides talking, and words that are none.
 
-use majordomo_testkit::{Gate, Script};
+use std::sync::Arc;
+
+use majordomo_application::operations::HealthService;
+use majordomo_application::ports::{ErrorLog as _, NewLoggedError, Severity};
+use majordomo_presentation_pocketpaw::ws::SocketTiming;
+use majordomo_testkit::{Gate, InMemoryErrorLog, Script};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::site::{AGENT_END, STREAM_END, Site, kinds, said};
+use crate::world::{BOB, World};
 
 #[actix_web::test]
 async fn sessions_are_switched_and_begun() {
@@ -140,6 +146,54 @@ async fn the_agent_and_its_health_are_told() {
 }
 
 #[actix_web::test]
+async fn the_latest_errors_are_told_to_administrators() {
+    let errors = Arc::<InMemoryErrorLog>::default();
+    for message in ["first", "second", "third"] {
+        errors.record(NewLoggedError {
+            source: "majordomo::models".to_owned(),
+            severity: Severity::Warning,
+            message: message.to_owned(),
+            trace: String::new(),
+            context: Vec::new(),
+        });
+    }
+    let mut world = World::playing([]).await;
+    let services = &mut world.services;
+    let health = HealthService::new(
+        services.models.clone(),
+        world.storage.clone(),
+        world.clock.clone(),
+    );
+    services.health = Arc::new(health.with_errors(errors, world.storage.clone()));
+    let site = Site::serve(world, SocketTiming::default());
+    let mut socket = site.greeted("/ws").await;
+    let ask = |limit: i64, search: &str| json!({ "action": "get_health_errors", "limit": limit, "search": search });
+    for (ask, expected) in [
+        (ask(2, ""), vec!["third", "second"]),
+        (ask(20, "FIR"), vec!["first"]),
+        (
+            json!({ "action": "get_health_errors" }),
+            vec!["third", "second", "first"],
+        ),
+    ] {
+        socket.say(&ask).await;
+        let told = socket.json().await;
+        assert_eq!(told["type"], "health_errors");
+        let errors = told["errors"].as_array().unwrap().iter();
+        let messages: Vec<_> = errors.map(|error| error["message"].clone()).collect();
+        assert_eq!(messages, expected);
+    }
+    let mut others = site
+        .connect_with("/ws", &[("authorization", &format!("Bearer {BOB}"))])
+        .await
+        .unwrap()
+        .0;
+    others.json().await;
+    others.say(&ask(2, "")).await;
+    assert_eq!(others.json().await["type"], "error");
+}
+
+#[actix_web::test]
 async fn pings_are_answered_and_late_credentials_ignored() {
     let site = Site::playing([]).await;
     let mut socket = site.greeted("/ws").await;
@@ -161,7 +215,7 @@ async fn pings_are_answered_and_late_credentials_ignored() {
 async fn what_this_server_does_not_do_is_said_so() {
     let site = Site::playing([]).await;
     let mut socket = site.greeted("/ws").await;
-    for action in ["get_skills", "save_api_key", "get_health_errors", "bogus"] {
+    for action in ["get_skills", "save_api_key", "bogus"] {
         socket
             .say(&json!({ "action": action, "message": { "any": "thing" } }))
             .await;
