@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod backups;
 mod cli;
 mod credentials;
 mod cross_door;

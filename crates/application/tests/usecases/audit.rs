@@ -11,9 +11,9 @@ use majordomo_domain::{
     AuditHash, AuditRecord, CredentialKind, RequestSource, Scope, Scopes, Timestamp,
 };
 use majordomo_testkit::audit::{InMemoryAuditVault, self_audit_service};
-use majordomo_testkit::{FailingStore, FixedClock, InMemoryStore, Stores};
+use majordomo_testkit::{FailingStore, FixedClock, InMemoryStore, Script, Stores};
 
-use crate::support::{World, alice, caller, session};
+use crate::support::{World, alice, caller, drain, say, session};
 
 struct Log {
     store: Arc<InMemoryStore>,
@@ -115,12 +115,16 @@ async fn an_empty_log_has_nothing_to_archive() {
 async fn lines_of_an_archive_read_back_exactly() {
     let log = log();
     let source = RequestSource::default();
-    let record = AuditRecord::of_stranger("login.refuse", source, Timestamp::from_micros(1_234_567))
-        .with("quoted", "\"ü\" \\ 💻")
-        .on("user", "läptöp");
+    let record =
+        AuditRecord::of_stranger("login.refuse", source, Timestamp::from_micros(1_234_567))
+            .with("quoted", "\"ü\" \\ 💻")
+            .on("user", "läptöp");
     log.store.append(&record).await.unwrap();
     let [entry] = log.store.audit_entries().try_into().unwrap();
-    assert_eq!(archive::read_line(&archive::line(&entry)), Some(entry.clone()));
+    assert_eq!(
+        archive::read_line(&archive::line(&entry)),
+        Some(entry.clone())
+    );
     let odd = majordomo_domain::AuditEntry {
         details: "{ \"b\": 1, \"a\": 2 }".to_owned(),
         ..entry
@@ -174,7 +178,8 @@ async fn the_check_of_the_log_says_what_is_wrong() {
     log.append(3).await;
     let check = AuditChainCheck(log.audit.clone());
     assert!(check.examine().await.iter().all(|result| result.passed));
-    log.store.tamper_with_audit(|entries| drop(entries.remove(1)));
+    log.store
+        .tamper_with_audit(|entries| drop(entries.remove(1)));
     let [result] = check.examine().await.try_into().unwrap();
     assert!(!result.passed && result.remedy.is_some());
     assert!(result.message.contains("entry 2 is missing"), "{result:?}");
@@ -189,24 +194,46 @@ async fn refusals_that_cannot_be_written_are_kept() {
     let audit = AuditService::new(store.clone(), vault, clock.clone());
     let refusals = Refusals::default();
     let source = RequestSource::default();
-    refusals.note(AuditRecord::of_stranger("login.refuse", source, clock.now()));
+    refusals.note(AuditRecord::of_stranger(
+        "login.refuse",
+        source,
+        clock.now(),
+    ));
     store.set_down(true);
     audit.write_refusals(&refusals, false).await;
     store.set_down(false);
     assert!(memory.audit_entries().is_empty());
     audit.write_refusals(&refusals, true).await;
     let [entry] = memory.audit_entries().try_into().unwrap();
-    assert_eq!((entry.action.as_str(), entry.outcome.as_str()), ("login.refuse", "denied"));
+    assert_eq!(
+        (entry.action.as_str(), entry.outcome.as_str()),
+        ("login.refuse", "denied")
+    );
 }
 
 #[tokio::test]
 async fn a_deleted_and_an_exported_session_are_recorded() {
-    let world = World::new();
-    world.say("trip", "hello").await;
-    world.sessions.export(&alice(), &session("trip")).await.unwrap();
-    world.sessions.delete(&alice(), &session("trip")).await.unwrap();
+    let world = World::playing([Script::answer("hi")]);
+    let turn = world.chat.send(&alice(), say("trip", "hello")).await;
+    drain(turn.unwrap().into_events()).await;
+    world
+        .sessions
+        .export(&alice(), &session("trip"))
+        .await
+        .unwrap();
+    world
+        .sessions
+        .delete(&alice(), &session("trip"))
+        .await
+        .unwrap();
     // What is not there is neither deleted nor recorded.
-    assert!(world.sessions.delete(&alice(), &session("trip")).await.is_err());
+    assert!(
+        world
+            .sessions
+            .delete(&alice(), &session("trip"))
+            .await
+            .is_err()
+    );
     let entries = world.store.audit_entries();
     let told: Vec<(&str, &str)> = entries
         .iter()
@@ -214,9 +241,16 @@ async fn a_deleted_and_an_exported_session_are_recorded() {
         .collect();
     assert_eq!(
         told,
-        [("session.export", "session:trip"), ("session.delete", "session:trip")]
+        [
+            ("session.export", "session:trip"),
+            ("session.delete", "session:trip")
+        ]
     );
-    assert!(entries.iter().all(|entry| entry.actor.as_deref() == Some("alice")));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.actor.as_deref() == Some("alice"))
+    );
 }
 
 #[tokio::test]
