@@ -167,7 +167,7 @@ async fn backed_up_under_load(from: &Place, to: &Place) {
     let recorded = entries.as_array().unwrap().iter();
     assert_eq!(
         recorded
-            .filter(|entry| entry["action"] == "backup.create")
+            .filter(|entry| entry["action"] == "backup_create")
             .count(),
         1
     );
