@@ -9,7 +9,9 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use majordomo_domain::{ModelRef, Scope};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
+use super::closing::until_closing;
 use super::error::ModelsError;
 use super::registry::ModelRegistry;
 use super::tokens::{estimate_prompt_tokens, estimate_tokens_of_length, estimate_tool_tokens};
@@ -81,6 +83,7 @@ pub struct NamedModel {
 pub struct CompletionService {
     models: Arc<ModelRegistry>,
     accounting: Accounting,
+    closing: CancellationToken,
 }
 
 impl CompletionService {
@@ -89,7 +92,13 @@ impl CompletionService {
         Self {
             models,
             accounting: accounting.into(),
+            closing: CancellationToken::new(),
         }
+    }
+
+    /// Ends all answers that come in pieces, with an error that says why: nobody could go on with them afterwards.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Finds the model a caller names, as [`ModelRegistry::resolve`] does. Needs no waiting.
@@ -130,7 +139,9 @@ impl CompletionService {
                 body: RelayBody::Stream(pieces),
             }) => Ok(RelayResponse {
                 content_type,
-                body: RelayBody::Stream(Recorded::new(pieces, call, note_piece).boxed()),
+                body: RelayBody::Stream(
+                    Recorded::new(self.closed(pieces), call, note_piece).boxed(),
+                ),
             }),
             Ok(RelayResponse {
                 content_type,
@@ -161,12 +172,19 @@ impl CompletionService {
         let most = request.max_tokens.map(u64::from);
         let call = self.begin(caller, model, prompt, most).await?;
         match self.models.begin(model, request).await {
-            Ok(deltas) => Ok(Recorded::new(deltas, call, note_delta).boxed()),
+            Ok(deltas) => Ok(Recorded::new(self.closed(deltas), call, note_delta).boxed()),
             Err(error) => {
                 call.end(Err(&error));
                 Err(error.into())
             }
         }
+    }
+
+    fn closed<T: Send + 'static>(
+        &self,
+        pieces: BoxStream<'static, Result<T, ModelError>>,
+    ) -> BoxStream<'static, Result<T, ModelError>> {
+        until_closing(pieces, self.closing.clone())
     }
 
     async fn begin(
