@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod audit;
 mod backups;
 mod cli;
 mod credentials;
@@ -34,6 +35,9 @@ mod rate_limits;
 mod resume;
 mod schemathesis;
 mod sdk;
+mod secrets;
+mod settings;
+mod shutdown;
 mod slow_readers;
 mod startup;
 mod upstream;
