@@ -14,7 +14,7 @@ mod shared_paths;
 mod storage;
 mod usage;
 
-pub(crate) use audit::{AuditTasks, audit};
+pub(crate) use audit::{AuditTasks, audit, offline_checks};
 pub(crate) use copies::{Backup, BackupPlan, CopiesError, Restored, back_up, restore};
 pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
