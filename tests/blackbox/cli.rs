@@ -243,10 +243,19 @@ async fn doctor_says_what_is_wrong_and_how_to_mend_it() {
         .iter()
         .map(|finding| finding["subject"].as_str().unwrap())
         .collect();
-    for subject in ["settings", "data", "database", "server", "models"] {
+    for subject in [
+        "settings", "data", "database", "security", "server", "models",
+    ] {
         assert!(named.contains(&subject), "{subject} in {named:?}");
     }
     let folder = tempfile::tempdir().unwrap();
+    let open = "[security]\nrate_limit_enabled = false\n[server]\nlisten = [\"0.0.0.0:1\"]\n";
+    std::fs::write(folder.path().join("config.toml"), open).unwrap();
+    let open = run(folder.path(), &["doctor"]).await;
+    assert_eq!(open.code, 1, "{open:?}");
+    for check in ["Network exposure", "Rate limits", "Data directory"] {
+        assert!(open.stdout.contains(check), "{open:?}");
+    }
     let config = "[models]\ndefault = \"gone/m\"\n[[models.providers]]\nname = \"gone\"\nkind = \"openai\"\n\
                   base_url = \"http://127.0.0.1:1/v1\"\n";
     std::fs::write(folder.path().join("config.toml"), config).unwrap();

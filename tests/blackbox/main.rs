@@ -13,6 +13,8 @@
 
 mod harness;
 
+mod audit;
+mod backups;
 mod cli;
 mod credentials;
 mod cross_door;
@@ -33,6 +35,9 @@ mod rate_limits;
 mod resume;
 mod schemathesis;
 mod sdk;
+mod secrets;
+mod settings;
+mod shutdown;
 mod slow_readers;
 mod startup;
 mod upstream;

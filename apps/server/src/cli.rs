@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod budgets;
 mod chat;
 mod context;
@@ -79,6 +80,15 @@ enum Command {
     /// Read and check the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Copy the database into one file, while the server may run
+    Backup(backup::BackupArgs),
+    /// Fill the database from such a file; the server must be stopped
+    Restore(backup::RestoreArgs),
+    /// Read such a file to its end and say whether it is whole, and what it holds
+    Verify {
+        /// The file
+        file: PathBuf,
+    },
     /// Print the OpenAPI document of an API
     Openapi(openapi::OpenapiArgs),
     /// Bring the database up to date
@@ -143,6 +153,11 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
             .block_on(async |context| secrets::run(context, command, output).await),
         Command::Audit(command) => Context::load(&global)?
             .block_on(async |context| audit::run(context, command, output).await),
+        Command::Backup(args) => Context::load(&global)?
+            .block_on(async |context| backup::back_up(context, args, output).await),
+        Command::Restore(args) => Context::load(&global)?
+            .block_on(async |context| backup::restore(context, args, output).await),
+        Command::Verify { file } => backup::verify(&file, output),
         Command::Openapi(args) => openapi::run(&args, output),
         Command::Migrate(args) => Context::load(&global)?
             .block_on(async |context| migrate::run(context, &args, output).await),

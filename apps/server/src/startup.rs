@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,15 +197,30 @@ impl Application {
         }
     }
 
-    /// Ends every run as interrupted with its text kept, lets streams say so, and stops listening. Takes `patience` at
-    /// most for each of the two.
+    /// Ends what has answered already as interrupted with its text kept, leaves the rest to the next start, lets streams
+    /// say so, and stops listening. Takes `patience` at most, all in all.
     pub async fn stop(self, patience: Duration) {
-        self.services.chat.shut_down(patience).await;
-        let _ = tokio::time::timeout(patience, self.http.stop(true)).await;
-        // What was refused to the last is recorded.
-        let _ = tokio::time::timeout(patience, self.audit.stop()).await;
-        // Calls that belong to no run may still wait for the ledger.
-        let _ = tokio::time::timeout(patience, self.services.usage.close()).await;
+        let deadline = tokio::time::Instant::now() + patience;
+        let half = tokio::time::Instant::now() + patience / 2;
+        self.services.chat.shut_down(patience / 2).await;
+        // Answers that are passed on from a model have half of the time to end by themselves.
+        let mut stopping = pin!(self.http.stop(true));
+        let http = if let Ok(()) = tokio::time::timeout_at(half, &mut stopping).await {
+            Ok(())
+        } else {
+            self.services.completions.close();
+            tokio::time::timeout_at(deadline, stopping).await
+        };
+        let in_time = [
+            http,
+            // What was refused to the last is recorded.
+            tokio::time::timeout_at(deadline, self.audit.stop()).await,
+            // Calls that belong to no run may still wait for the ledger.
+            tokio::time::timeout_at(deadline, self.services.usage.close()).await,
+        ];
+        if in_time.iter().any(Result::is_err) {
+            tracing::warn!("not everything has ended in time");
+        }
     }
 }
 

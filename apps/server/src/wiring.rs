@@ -1,6 +1,7 @@
 //! From settings to services: the only place that names adapters.
 
 mod audit;
+mod copies;
 mod http;
 mod models;
 mod oauth;
@@ -13,7 +14,8 @@ mod shared_paths;
 mod storage;
 mod usage;
 
-pub(crate) use audit::{AuditTasks, audit};
+pub(crate) use audit::{AuditTasks, audit, offline_checks};
+pub(crate) use copies::{Backup, BackupPlan, CopiesError, Restored, back_up, restore};
 pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
 pub(crate) use oauth::OAuthConfigError;

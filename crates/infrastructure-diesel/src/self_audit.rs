@@ -7,9 +7,12 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use majordomo_application::ports::{Durability, KeyUse, RepositoryError, SelfAuditRepository};
-use majordomo_domain::{CheckSeverity, SecurityCheckResult, SelfAuditReport, Timestamp};
+use majordomo_domain::{
+    AuditRecord, CheckSeverity, SecurityCheckResult, SelfAuditReport, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
+use super::audit;
 use super::error::{Outcome, corrupt};
 use super::schema::{api_keys, self_audit_reports};
 use crate::backend::{self, Conn, Database};
@@ -148,12 +151,24 @@ impl DieselSelfAuditRepository {
 
 #[async_trait]
 impl SelfAuditRepository for DieselSelfAuditRepository {
-    async fn put(&self, report: &SelfAuditReport, oldest: &str) -> Result<(), RepositoryError> {
-        let input = (report.clone(), oldest.to_owned());
+    async fn put(
+        &self,
+        report: &SelfAuditReport,
+        oldest: &str,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        let input = (report.clone(), oldest.to_owned(), audit.clone());
         self.db
-            .write(Durability::Written, input, |conn, (report, oldest)| {
-                Box::pin(put(conn, report, oldest))
-            })
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (report, oldest, record)| {
+                    Box::pin(async move {
+                        put(conn, report, oldest).await?;
+                        audit::append(conn, record).await
+                    })
+                },
+            )
             .await
     }
 

@@ -38,18 +38,19 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Starts the threads: one that writes on `writer`, and one that reads for each of `readers`.
+    /// Starts the threads: one that writes on `writer`, and one that reads for each of `readers`. Holds `lock`, which the
+    /// process that owns the file has.
     pub(crate) fn start(
         writer: SqliteConnection,
         readers: Vec<SqliteConnection>,
-        lock: FileLock,
+        lock: Option<FileLock>,
     ) -> std::io::Result<Self> {
         let database = Self {
             writes: Arc::new(Queue::new(QUEUE_CAPACITY)),
             reads: Arc::new(Queue::new(QUEUE_CAPACITY)),
             search_is_behind: Arc::new(AtomicBool::new(true)),
             threads: Mutex::new(Vec::new()),
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(lock),
         };
         let writes = Arc::clone(&database.writes);
         let writer = Writer::new(writer, Arc::clone(&database.search_is_behind));

@@ -120,7 +120,7 @@ impl SqliteStore {
         let readers: Result<Vec<_>, _> = (0..config.readers.max(1))
             .map(|_| database::connect(&config.path, Role::Reader))
             .collect();
-        let database = Database::start(writer, readers.map_err(open_error)?, lock)
+        let database = Database::start(writer, readers.map_err(open_error)?, Some(lock))
             .map_err(|error| open_error(error.to_string()))?;
         Ok(Self {
             database: Arc::new(database),
@@ -140,6 +140,25 @@ impl SqliteStore {
         let reader = database::connect(&config.path, Role::Reader).map_err(open_error)?;
         let database =
             Database::reading(vec![reader]).map_err(|error| open_error(error.to_string()))?;
+        Ok(Self {
+            database: Arc::new(database),
+        })
+    }
+
+    /// Opens the file for a few small writes while another process may own it: they wait up to five seconds for what that
+    /// process writes, and it waits for them. Takes no lock and migrates nothing; the file must be up to date.
+    pub fn beside(config: &SqliteConfig) -> Result<Self, StoreError> {
+        let open_error = |reason: String| StoreError::Open {
+            path: config.path.clone(),
+            reason,
+        };
+        if !config.path.exists() {
+            return Err(open_error("there is no such file".to_owned()));
+        }
+        let writer = database::connect(&config.path, Role::Writer).map_err(open_error)?;
+        let reader = database::connect(&config.path, Role::Reader).map_err(open_error)?;
+        let database = Database::start(writer, vec![reader], None)
+            .map_err(|error| open_error(error.to_string()))?;
         Ok(Self {
             database: Arc::new(database),
         })

@@ -91,12 +91,15 @@ fn wire_action(action: &str) -> String {
     )
 }
 
-/// The own name of what a client asks for.
+/// The own name of what a client asks for. No verb has a `_`: the last one stands in the place of the `.`.
 fn own_action(asked: String) -> String {
-    NAMES
-        .iter()
-        .find(|(_, clients)| *clients == asked)
-        .map_or(asked, |(own, _)| (*own).to_owned())
+    if let Some((own, _)) = NAMES.iter().find(|(_, clients)| *clients == asked) {
+        return (*own).to_owned();
+    }
+    match asked.rsplit_once('_') {
+        Some((area, verb)) if !asked.contains('.') => format!("{area}.{verb}"),
+        _ => asked,
+    }
 }
 
 impl From<AuditEntry> for AuditEntryResponse {

@@ -71,15 +71,10 @@ pub fn audit_service(log: Arc<dyn AuditLog>, clock: Arc<dyn Clock>) -> Arc<Audit
 /// An examination with one check that passes and one that does not.
 pub fn self_audit_service<S>(store: &Arc<S>, clock: Arc<dyn Clock>) -> Arc<SelfAuditService>
 where
-    S: AuditLog + SelfAuditRepository + 'static,
+    S: SelfAuditRepository + 'static,
 {
     let checks: Vec<Arc<dyn SecurityCheck>> = vec![Arc::new(FixedChecks)];
-    Arc::new(SelfAuditService::new(
-        checks,
-        store.clone(),
-        store.clone(),
-        clock,
-    ))
+    Arc::new(SelfAuditService::new(checks, store.clone(), clock))
 }
 
 struct FixedChecks;

@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod scripted_model;
 pub mod secrets;
 pub mod settings;
+pub mod tampering;
 pub mod usage;
 
 pub use clock::FixedClock;

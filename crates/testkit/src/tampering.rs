@@ -12,9 +12,7 @@ use majordomo_application::Caller;
 use majordomo_application::audit::AuditService;
 use majordomo_application::audit::chain::ChainReport;
 use majordomo_application::ports::AuditLog;
-use majordomo_domain::{
-    ApiKeyId, AuditRecord, CredentialKind, RequestId, RequestSource,
-};
+use majordomo_domain::{ApiKeyId, AuditRecord, CredentialKind, RequestId, RequestSource};
 
 use crate::FixedClock;
 use crate::audit::InMemoryAuditVault;
@@ -22,18 +20,54 @@ use crate::builders::{at, user};
 
 /// What somebody who can write to the database may try, each with a name. All of it is found by what is stored alone.
 const TRICKS: [(&str, &str); 19] = [
-    ("time", "UPDATE audit_entries SET created_at = created_at + 1 WHERE seq = 3"),
-    ("actor", "UPDATE audit_entries SET actor = 'mallory' WHERE seq = 3"),
-    ("no actor", "UPDATE audit_entries SET actor = NULL WHERE seq = 3"),
-    ("credential", "UPDATE audit_entries SET credential = 'localhost' WHERE seq = 3"),
-    ("key", "UPDATE audit_entries SET key_id = 'other' WHERE seq = 3"),
-    ("action", "UPDATE audit_entries SET action = 'other.act' WHERE seq = 3"),
-    ("target", "UPDATE audit_entries SET target = 'session:other' WHERE seq = 3"),
-    ("outcome", "UPDATE audit_entries SET outcome = 'denied' WHERE seq = 3"),
-    ("address", "UPDATE audit_entries SET address = '192.0.2.99' WHERE seq = 3"),
-    ("request", "UPDATE audit_entries SET request_id = NULL WHERE seq = 3"),
-    ("count", "UPDATE audit_entries SET occurrences = 2 WHERE seq = 3"),
-    ("details", "UPDATE audit_entries SET details = '{}' WHERE seq = 3"),
+    (
+        "time",
+        "UPDATE audit_entries SET created_at = created_at + 1 WHERE seq = 3",
+    ),
+    (
+        "actor",
+        "UPDATE audit_entries SET actor = 'mallory' WHERE seq = 3",
+    ),
+    (
+        "no actor",
+        "UPDATE audit_entries SET actor = NULL WHERE seq = 3",
+    ),
+    (
+        "credential",
+        "UPDATE audit_entries SET credential = 'localhost' WHERE seq = 3",
+    ),
+    (
+        "key",
+        "UPDATE audit_entries SET key_id = 'other' WHERE seq = 3",
+    ),
+    (
+        "action",
+        "UPDATE audit_entries SET action = 'other.act' WHERE seq = 3",
+    ),
+    (
+        "target",
+        "UPDATE audit_entries SET target = 'session:other' WHERE seq = 3",
+    ),
+    (
+        "outcome",
+        "UPDATE audit_entries SET outcome = 'denied' WHERE seq = 3",
+    ),
+    (
+        "address",
+        "UPDATE audit_entries SET address = '192.0.2.99' WHERE seq = 3",
+    ),
+    (
+        "request",
+        "UPDATE audit_entries SET request_id = NULL WHERE seq = 3",
+    ),
+    (
+        "count",
+        "UPDATE audit_entries SET occurrences = 2 WHERE seq = 3",
+    ),
+    (
+        "details",
+        "UPDATE audit_entries SET details = '{}' WHERE seq = 3",
+    ),
     (
         "hash",
         "UPDATE audit_entries SET hash = (SELECT last_hash FROM audit_chain) WHERE seq = 3",

@@ -41,6 +41,7 @@ pub(crate) struct ModelServer {
 /// What the server has seen.
 struct Seen {
     requests: Mutex<Vec<Value>>,
+    keys: Mutex<Vec<String>>,
     dropped: watch::Sender<(usize, Option<Instant>)>,
 }
 
@@ -57,6 +58,7 @@ impl ModelServer {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen {
             requests: Mutex::default(),
+            keys: Mutex::default(),
             dropped: watch::Sender::new((0, None)),
         });
         let shared = seen.clone();
@@ -88,6 +90,11 @@ impl ModelServer {
         self.seen.requests.lock().unwrap().clone()
     }
 
+    /// The `Authorization` of all requests that had one.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.seen.keys.lock().unwrap().clone()
+    }
+
     /// Waits until so many answers were abandoned by the client, and says when the last one was.
     pub(crate) async fn dropped(&self, times: usize) -> Instant {
         let mut dropped = self.seen.dropped.subscribe();
@@ -110,7 +117,8 @@ impl ModelServer {
 async fn serve(socket: TcpStream, seen: &Seen) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut socket = BufReader::new(socket);
-    while let Some((path, body)) = read_request(&mut socket).await? {
+    while let Some((path, key, body)) = read_request(&mut socket).await? {
+        seen.keys.lock().unwrap().extend(key);
         if path.ends_with("/models") {
             let models = json!({ "object": "list", "data": [{ "id": "m", "object": "model", "owned_by": "mock" }] });
             write_json(&mut socket, 200, &models).await?;
@@ -127,8 +135,11 @@ async fn serve(socket: TcpStream, seen: &Seen) -> io::Result<()> {
     Ok(())
 }
 
-async fn read_request(socket: &mut BufReader<TcpStream>) -> io::Result<Option<(String, Vec<u8>)>> {
-    let (mut path, mut length) = (String::new(), 0);
+/// Path, `Authorization` and body of the next request.
+async fn read_request(
+    socket: &mut BufReader<TcpStream>,
+) -> io::Result<Option<(String, Option<String>, Vec<u8>)>> {
+    let (mut path, mut key, mut length) = (String::new(), None, 0);
     loop {
         let mut line = String::new();
         if socket.read_line(&mut line).await? == 0 {
@@ -140,15 +151,17 @@ async fn read_request(socket: &mut BufReader<TcpStream>) -> io::Result<Option<(S
         }
         if path.is_empty() {
             path = line.split(' ').nth(1).unwrap_or("/").to_owned();
-        } else if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap_or(0);
+        } else if let Some((name, value)) = line.split_once(':') {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap_or(0);
+            } else if name.eq_ignore_ascii_case("authorization") {
+                key = Some(value.trim().to_owned());
+            }
         }
     }
     let mut body = vec![0; length];
     socket.read_exact(&mut body).await?;
-    Ok(Some((path, body)))
+    Ok(Some((path, key, body)))
 }
 
 /// Does what the last message tells; an error when the client went away meanwhile.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use majordomo_domain::CheckSeverity;
 use majordomo_settings::{Overrides, Settings};
 use reqwest::Method;
 
@@ -65,7 +66,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
         data_dir(&context.data_dir),
         database(settings, &context.data_dir).await,
     ];
-    findings.extend(exposure(settings));
+    findings.extend(security(context).await);
     findings.push(server(context).await);
     findings.extend(models(settings).await);
     findings
@@ -101,27 +102,30 @@ async fn database(settings: &Settings, data_dir: &Path) -> Finding {
     }
 }
 
-/// Whether others can reach the server, and what that asks for.
-fn exposure(settings: &Settings) -> Option<Finding> {
-    let server = &settings.server;
-    let open = server
-        .listen
-        .iter()
-        .any(|address| !address.ip().is_loopback());
-    if open && server.public_url.is_none() {
-        return Some(Finding::hint(
-            "network",
-            "listens beyond this machine without TLS",
-            "put a reverse proxy in front and set server.public_url and server.trusted_proxies (docs/deploy)",
-        ));
+/// How safely the server is set up: the checks of the daily self-audit that need no running server.
+async fn security(context: &Context) -> Vec<Finding> {
+    let (settings, data_dir) = (&context.settings, &context.data_dir);
+    let mut results = Vec::new();
+    for check in wiring::offline_checks(settings, data_dir).await {
+        results.extend(check.examine().await);
     }
-    (server.public_url.is_some() && server.trusted_proxies.is_empty()).then(|| {
-        Finding::hint(
-            "network",
-            "public_url is set but no trusted proxy: every client shares the proxy's address and rate limit",
-            "set server.trusted_proxies to the proxy's address",
-        )
-    })
+    let passed = results.iter().filter(|result| result.passed).count();
+    let mut findings = vec![Finding::good(
+        "security",
+        format!("{passed} of {} checks passed", results.len()),
+    )];
+    for result in results {
+        let Some(remedy) = result.remedy.filter(|_| !result.passed) else {
+            continue;
+        };
+        let says = format!("{}: {}", result.check, result.message);
+        findings.push(if result.severity == CheckSeverity::Critical {
+            Finding::bad("security", says, remedy)
+        } else {
+            Finding::hint("security", says, remedy)
+        });
+    }
+    findings
 }
 
 async fn server(context: &Context) -> Finding {

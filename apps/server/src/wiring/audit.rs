@@ -12,7 +12,7 @@ use majordomo_settings::Settings;
 use tokio::task::JoinHandle;
 
 use super::security_checks::{FileCheck, SettingsCheck};
-use super::storage::Storage;
+use super::storage::{Storage, audit_log, pending_migrations};
 
 /// How often refusals are written and the last entry is noted.
 const WRITE_INTERVAL: Duration = Duration::from_secs(5);
@@ -29,11 +29,29 @@ pub(crate) fn audit(log: Arc<dyn AuditLog>, data_dir: &Path) -> Arc<AuditService
 }
 
 /// The checks that need no database.
-pub(crate) fn static_checks(settings: &Settings, data_dir: &Path) -> Vec<Arc<dyn SecurityCheck>> {
+fn static_checks(settings: &Settings, data_dir: &Path) -> Vec<Arc<dyn SecurityCheck>> {
     vec![
         Arc::new(FileCheck::new(settings, data_dir)),
         Arc::new(SettingsCheck::new(settings)),
     ]
+}
+
+/// The checks that need no server: of files and settings, and of the audit log where there is one.
+pub(crate) async fn offline_checks(
+    settings: &Settings,
+    data_dir: &Path,
+) -> Vec<Arc<dyn SecurityCheck>> {
+    let mut checks = static_checks(settings, data_dir);
+    let pending = pending_migrations(settings, data_dir).await;
+    if pending.is_ok_and(|pending| pending.is_empty())
+        && let Ok(log) = audit_log(settings, data_dir).await
+    {
+        let audit = audit(log, data_dir);
+        checks.push(Arc::new(AuditChainCheck(audit.clone())));
+        let clock = Arc::new(SystemClock);
+        checks.push(Arc::new(BackupCheck { audit, clock }));
+    }
+    checks
 }
 
 /// All checks, and where their reports are kept.
@@ -57,7 +75,6 @@ pub(crate) fn self_audit(
     Arc::new(SelfAuditService::new(
         checks,
         storage.self_audit.clone(),
-        storage.audit.clone(),
         clock,
     ))
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RunJournal, SelfAuditRepository,
-    SessionRepository, SettingsRepository, StorageHealth, UsageLedger, UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, OAuthRepository, RunJournal,
+    SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth, UsageLedger,
+    UserRepository,
 };
-use majordomo_infrastructure_postgres::{PostgresConfig, PostgresStore};
-use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteStore};
+use majordomo_infrastructure_postgres::{PostgresConfig, PostgresCopy, PostgresStore};
+use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteCopy, SqliteStore};
 use majordomo_settings::{DatabaseLocation, Secret, Settings};
 use thiserror::Error;
 
@@ -88,6 +89,35 @@ pub(crate) async fn audit_log(
         DatabaseLocation::Postgres(url) => Ok(PostgresStore::open(&postgres(settings, &url))
             .await?
             .audit()),
+    }
+}
+
+/// The audit log of the configured database, for single records while a server may own the database.
+pub(crate) async fn audit_log_beside(
+    settings: &Settings,
+    data_dir: &Path,
+) -> Result<Arc<dyn AuditLog>, StorageError> {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => {
+            Ok(SqliteStore::beside(&SqliteConfig::new(path))?.audit())
+        }
+        DatabaseLocation::Postgres(_) => audit_log(settings, data_dir).await,
+    }
+}
+
+/// Copies the configured database; with the word for its kind.
+pub(crate) fn database_copy(
+    settings: &Settings,
+    data_dir: &Path,
+) -> (&'static str, Box<dyn DatabaseCopy>) {
+    match settings.database.location(data_dir) {
+        DatabaseLocation::Sqlite(path) => {
+            ("sqlite", Box::new(SqliteCopy::new(SqliteConfig::new(path))))
+        }
+        DatabaseLocation::Postgres(url) => (
+            "postgresql",
+            Box::new(PostgresCopy::new(postgres(settings, &url))),
+        ),
     }
 }
 

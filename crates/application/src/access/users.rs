@@ -249,7 +249,7 @@ impl UserService {
         };
         self.throttle.succeeded(&attempt);
         let login = CredentialKind::Login;
-        let record = AuditRecord::of_user("user.login", &user.id, &login, source, now);
+        let record = AuditRecord::of_user("login.success", &user.id, &login, source, now);
         self.users.note_login(&user.id, now, &record).await?;
         user.last_login_at = Some(now);
         let token = self.access.issue_login_token(&user)?;

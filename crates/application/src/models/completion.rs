@@ -9,7 +9,9 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use majordomo_domain::{ModelRef, Scope};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
+use super::closing::until_closing;
 use super::error::ModelsError;
 use super::registry::ModelRegistry;
 use super::tokens::{estimate_prompt_tokens, estimate_tokens_of_length, estimate_tool_tokens};
@@ -103,6 +105,7 @@ pub struct OutputLimit {
 pub struct CompletionService {
     models: Arc<ModelRegistry>,
     accounting: Accounting,
+    closing: CancellationToken,
 }
 
 impl CompletionService {
@@ -111,7 +114,13 @@ impl CompletionService {
         Self {
             models,
             accounting: accounting.into(),
+            closing: CancellationToken::new(),
         }
+    }
+
+    /// Ends all answers that come in pieces, with an error that says why: nobody could go on with them afterwards.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Finds the model a caller names, as [`ModelRegistry::resolve`] does. Needs no waiting.
@@ -162,7 +171,9 @@ impl CompletionService {
                 body: RelayBody::Stream(pieces),
             }) => Ok(RelayResponse {
                 content_type,
-                body: RelayBody::Stream(Recorded::new(pieces, call, note_piece).boxed()),
+                body: RelayBody::Stream(
+                    Recorded::new(self.closed(pieces), call, note_piece).boxed(),
+                ),
             }),
             Ok(RelayResponse {
                 content_type,
@@ -196,12 +207,19 @@ impl CompletionService {
         let most = call.max_output_tokens();
         request.max_tokens = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
         match self.models.begin(model, request).await {
-            Ok(deltas) => Ok(Recorded::new(deltas, call, note_delta).boxed()),
+            Ok(deltas) => Ok(Recorded::new(self.closed(deltas), call, note_delta).boxed()),
             Err(error) => {
                 call.end(Err(&error));
                 Err(error.into())
             }
         }
+    }
+
+    fn closed<T: Send + 'static>(
+        &self,
+        pieces: BoxStream<'static, Result<T, ModelError>>,
+    ) -> BoxStream<'static, Result<T, ModelError>> {
+        until_closing(pieces, self.closing.clone())
     }
 
     async fn begin(&self, planned: PlannedCall) -> Result<Call, BudgetError> {

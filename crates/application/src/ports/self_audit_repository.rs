@@ -1,7 +1,7 @@
 //! Storage of what the server finds when it examines itself.
 
 use async_trait::async_trait;
-use majordomo_domain::{SelfAuditReport, Timestamp};
+use majordomo_domain::{AuditRecord, SelfAuditReport, Timestamp};
 
 use super::RepositoryError;
 
@@ -22,8 +22,13 @@ pub struct KeyUse {
 #[async_trait]
 pub trait SelfAuditRepository: Send + Sync {
     /// Stores the report of its day, in the place of an earlier one, and forgets those of days before `oldest`
-    /// (`YYYY-MM-DD`).
-    async fn put(&self, report: &SelfAuditReport, oldest: &str) -> Result<(), RepositoryError>;
+    /// (`YYYY-MM-DD`); appends `audit` in the same transaction.
+    async fn put(
+        &self,
+        report: &SelfAuditReport,
+        oldest: &str,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError>;
     /// The report of the day `date` (`YYYY-MM-DD`).
     async fn find(&self, date: &str) -> Result<Option<SelfAuditReport>, RepositoryError>;
     /// The newest reports, newest first, at most `limit`.

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::caller::{Caller, ScopeDenied};
 use crate::error::{ErrorKind, INTERNAL_MESSAGE, ServiceError};
-use crate::ports::{AuditLog, Clock, RepositoryError, SecurityCheck, SelfAuditRepository};
+use crate::ports::{Clock, RepositoryError, SecurityCheck, SelfAuditRepository};
 
 /// Longest that one check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -68,7 +68,6 @@ impl ServiceError for SelfAuditError {
 pub struct SelfAuditService {
     checks: Vec<Arc<dyn SecurityCheck>>,
     reports: Arc<dyn SelfAuditRepository>,
-    log: Arc<dyn AuditLog>,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,13 +76,11 @@ impl SelfAuditService {
     pub fn new(
         checks: Vec<Arc<dyn SecurityCheck>>,
         reports: Arc<dyn SelfAuditRepository>,
-        log: Arc<dyn AuditLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             checks,
             reports,
-            log,
             clock,
         }
     }
@@ -160,11 +157,11 @@ impl SelfAuditService {
     ) -> Result<(), SelfAuditError> {
         let kept = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
         let oldest = Timestamp::from_micros(report.at.as_micros().saturating_sub(kept));
-        self.reports.put(report, &date_of(oldest)).await?;
         let record = record
             .on("report", report.date())
             .with("issues", report.issues());
-        Ok(self.log.append(&record).await?)
+        let oldest = date_of(oldest);
+        Ok(self.reports.put(report, &oldest, &record).await?)
     }
 }
 

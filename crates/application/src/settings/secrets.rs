@@ -76,9 +76,8 @@ impl SettingsSecrets {
                 name: setting.name,
             });
         }
-        if !changes.is_empty() {
-            self.repository.reseal(&changes, audit).await?;
-        }
+        // Recorded even where nothing was sealed: the key is another one from now on.
+        self.repository.reseal(&changes, audit).await?;
         Ok(changes.len())
     }
 

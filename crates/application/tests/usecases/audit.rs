@@ -1,19 +1,23 @@
 //! The audit log: what is recorded, who may see it, what archiving keeps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use majordomo_application::Caller;
 use majordomo_application::audit::chain::{Anchor, ChainCheck, ORIGIN};
 use majordomo_application::audit::{AuditError, AuditQuery, AuditService, Refusals, archive};
-use majordomo_application::ports::{AuditLog as _, Clock as _};
-use majordomo_application::self_audit::{AuditChainCheck, SelfAuditError};
+use majordomo_application::ports::{
+    ApiKeyRepository as _, AuditLog as _, Clock as _, SecurityCheck as _,
+};
+use majordomo_application::self_audit::{AuditChainCheck, BackupCheck, KeyCheck, SelfAuditError};
 use majordomo_domain::{
-    AuditHash, AuditRecord, CredentialKind, RequestSource, Scope, Scopes, Timestamp,
+    ApiKey, AuditHash, AuditRecord, CredentialKind, RequestSource, Scope, Scopes, Timestamp,
 };
 use majordomo_testkit::audit::{InMemoryAuditVault, self_audit_service};
-use majordomo_testkit::{FailingStore, FixedClock, InMemoryStore, Stores};
+use majordomo_testkit::builders::api_key;
+use majordomo_testkit::{FailingStore, FixedClock, InMemoryStore, Script, Stores};
 
-use crate::support::{World, alice, caller, session};
+use crate::support::{World, alice, caller, drain, say, session};
 
 struct Log {
     store: Arc<InMemoryStore>,
@@ -115,12 +119,16 @@ async fn an_empty_log_has_nothing_to_archive() {
 async fn lines_of_an_archive_read_back_exactly() {
     let log = log();
     let source = RequestSource::default();
-    let record = AuditRecord::of_stranger("login.refuse", source, Timestamp::from_micros(1_234_567))
-        .with("quoted", "\"ü\" \\ 💻")
-        .on("user", "läptöp");
+    let record =
+        AuditRecord::of_stranger("login.refuse", source, Timestamp::from_micros(1_234_567))
+            .with("quoted", "\"ü\" \\ 💻")
+            .on("user", "läptöp");
     log.store.append(&record).await.unwrap();
     let [entry] = log.store.audit_entries().try_into().unwrap();
-    assert_eq!(archive::read_line(&archive::line(&entry)), Some(entry.clone()));
+    assert_eq!(
+        archive::read_line(&archive::line(&entry)),
+        Some(entry.clone())
+    );
     let odd = majordomo_domain::AuditEntry {
         details: "{ \"b\": 1, \"a\": 2 }".to_owned(),
         ..entry
@@ -168,13 +176,12 @@ async fn a_log_made_anew_is_found_by_an_anchor() {
 
 #[tokio::test]
 async fn the_check_of_the_log_says_what_is_wrong() {
-    use majordomo_application::ports::SecurityCheck as _;
-
     let log = log();
     log.append(3).await;
     let check = AuditChainCheck(log.audit.clone());
     assert!(check.examine().await.iter().all(|result| result.passed));
-    log.store.tamper_with_audit(|entries| drop(entries.remove(1)));
+    log.store
+        .tamper_with_audit(|entries| drop(entries.remove(1)));
     let [result] = check.examine().await.try_into().unwrap();
     assert!(!result.passed && result.remedy.is_some());
     assert!(result.message.contains("entry 2 is missing"), "{result:?}");
@@ -189,24 +196,46 @@ async fn refusals_that_cannot_be_written_are_kept() {
     let audit = AuditService::new(store.clone(), vault, clock.clone());
     let refusals = Refusals::default();
     let source = RequestSource::default();
-    refusals.note(AuditRecord::of_stranger("login.refuse", source, clock.now()));
+    refusals.note(AuditRecord::of_stranger(
+        "login.refuse",
+        source,
+        clock.now(),
+    ));
     store.set_down(true);
     audit.write_refusals(&refusals, false).await;
     store.set_down(false);
     assert!(memory.audit_entries().is_empty());
     audit.write_refusals(&refusals, true).await;
     let [entry] = memory.audit_entries().try_into().unwrap();
-    assert_eq!((entry.action.as_str(), entry.outcome.as_str()), ("login.refuse", "denied"));
+    assert_eq!(
+        (entry.action.as_str(), entry.outcome.as_str()),
+        ("login.refuse", "denied")
+    );
 }
 
 #[tokio::test]
 async fn a_deleted_and_an_exported_session_are_recorded() {
-    let world = World::new();
-    world.say("trip", "hello").await;
-    world.sessions.export(&alice(), &session("trip")).await.unwrap();
-    world.sessions.delete(&alice(), &session("trip")).await.unwrap();
+    let world = World::playing([Script::answer("hi")]);
+    let turn = world.chat.send(&alice(), say("trip", "hello")).await;
+    drain(turn.unwrap().into_events()).await;
+    world
+        .sessions
+        .export(&alice(), &session("trip"))
+        .await
+        .unwrap();
+    world
+        .sessions
+        .delete(&alice(), &session("trip"))
+        .await
+        .unwrap();
     // What is not there is neither deleted nor recorded.
-    assert!(world.sessions.delete(&alice(), &session("trip")).await.is_err());
+    assert!(
+        world
+            .sessions
+            .delete(&alice(), &session("trip"))
+            .await
+            .is_err()
+    );
     let entries = world.store.audit_entries();
     let told: Vec<(&str, &str)> = entries
         .iter()
@@ -214,9 +243,16 @@ async fn a_deleted_and_an_exported_session_are_recorded() {
         .collect();
     assert_eq!(
         told,
-        [("session.export", "session:trip"), ("session.delete", "session:trip")]
+        [
+            ("session.export", "session:trip"),
+            ("session.delete", "session:trip")
+        ]
     );
-    assert!(entries.iter().all(|entry| entry.actor.as_deref() == Some("alice")));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.actor.as_deref() == Some("alice"))
+    );
 }
 
 #[tokio::test]
@@ -240,4 +276,72 @@ async fn a_day_has_one_report_of_its_own_accord() {
     let [entry] = store.audit_entries().try_into().unwrap();
     assert_eq!(entry.action, "self_audit.run");
     assert_eq!(entry.credential, "system");
+}
+
+#[tokio::test]
+async fn keys_are_old_or_unused_or_neither() {
+    const DAY: i64 = 24 * 3600;
+
+    let store = Arc::new(InMemoryStore::new());
+    let clock = Arc::new(FixedClock::default());
+    let check = KeyCheck {
+        keys: store.clone(),
+        clock: clock.clone(),
+    };
+    let ago = |days: i64| Timestamp::from_micros(clock.now().as_micros() - days * DAY * 1_000_000);
+    assert!(check.examine().await.iter().all(|result| result.passed));
+    let keys = [
+        ApiKey {
+            created_at: ago(400),
+            last_used_at: Some(ago(1)),
+            expires_at: None,
+            ..api_key("ann", 1)
+        },
+        ApiKey {
+            created_at: ago(100),
+            last_used_at: None,
+            expires_at: Some(ago(-5)),
+            ..api_key("ann", 2)
+        },
+        // One that has ended harms nobody.
+        ApiKey {
+            created_at: ago(900),
+            last_used_at: None,
+            expires_at: Some(ago(3)),
+            ..api_key("ann", 3)
+        },
+    ];
+    for (number, key) in keys.iter().enumerate() {
+        let act = alice().record("api_key.create", clock.now());
+        let digest = [u8::try_from(number).unwrap(); 32];
+        store.insert(key, &digest, &act).await.unwrap();
+    }
+    let [old, unused] = check.examine().await.try_into().unwrap();
+    for result in [&old, &unused] {
+        assert!(!result.passed && result.remedy.is_some(), "{result:?}");
+        assert!(result.message.starts_with("1 API key(s)"), "{result:?}");
+    }
+    assert!(old.message.contains(&keys[0].name), "{old:?}");
+    assert!(unused.message.contains(&keys[1].name), "{unused:?}");
+}
+
+#[tokio::test]
+async fn a_backup_is_missing_old_or_recent() {
+    let log = log();
+    let clock = log.clock.clone();
+    let check = BackupCheck {
+        audit: log.audit.clone(),
+        clock: clock.clone(),
+    };
+    let examine = async || {
+        let [result] = check.examine().await.try_into().unwrap();
+        result
+    };
+    let missing = examine().await;
+    assert!(!missing.passed && missing.remedy.is_some(), "{missing:?}");
+    let made = operator().record(BackupCheck::ACTION, clock.now());
+    log.store.append(&made).await.unwrap();
+    assert!(examine().await.passed);
+    clock.advance(Duration::from_hours(24 * 8));
+    assert!(!examine().await.passed);
 }

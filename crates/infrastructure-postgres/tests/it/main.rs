@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod audit;
 mod connections;
 mod contract;
 mod copying;

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod audit;
 mod contract;
 mod copying;
 mod group_commit;

@@ -8,6 +8,7 @@
 
 mod agent_status;
 mod api_keys;
+mod audit;
 mod auth;
 mod chat;
 mod dashboard;

@@ -47,7 +47,8 @@ section! {
         forwarded_header: ForwardedHeader = ForwardedHeader::XForwardedFor;
         /// Longest request body in bytes.
         max_body_bytes: usize = 10 * 1024 * 1024;
-        /// Seconds that running requests get to finish when the server stops.
+        /// Seconds that stopping may take, all in all. Answers passed on from a model have half of them to end; every
+        /// other stream is told of the end at once.
         shutdown_timeout_secs: u64 = 10;
         /// What the installation is for, as the system status reports it.
         environment: Environment = Environment::Development;

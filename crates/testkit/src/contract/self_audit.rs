@@ -20,13 +20,31 @@ fn report(day: i64, words: &str) -> SelfAuditReport {
     }
 }
 
+async fn put(stores: &Stores, report: &SelfAuditReport, oldest: &str) {
+    let act = AuditRecord::of_system("self_audit.run", report.at).on("report", report.date());
+    let before = stores.audit.chain().await.unwrap().last_seq;
+    let stored = stores.self_audit.put(report, oldest, &act).await;
+    stored.unwrap();
+    let [entry] = stores
+        .audit
+        .page(before, 10)
+        .await
+        .unwrap()
+        .try_into()
+        .unwrap();
+    assert_eq!(
+        (entry.action.as_str(), entry.target),
+        ("self_audit.run", act.target)
+    );
+}
+
 /// Nothing of a report is lost, and a day without one has none.
 pub async fn a_report_reads_back(stores: Stores) {
     let full = SelfAuditReport {
         at: Timestamp::from_micros(at(0).as_micros() + 123_457),
         ..report(0, "words")
     };
-    stores.self_audit.put(&full, "2026-01-01").await.unwrap();
+    put(&stores, &full, "2026-01-01").await;
     assert_eq!(full.date(), "2026-02-02");
     let found = stores.self_audit.find("2026-02-02").await.unwrap();
     assert_eq!(found, Some(full));
@@ -36,11 +54,10 @@ pub async fn a_report_reads_back(stores: Stores) {
 /// A later report of the same day takes the place of the earlier one; old days are forgotten.
 pub async fn a_day_has_one_report_and_old_ones_go(stores: Stores) {
     for (day, oldest) in [(0, "2026-01-01"), (1, "2026-01-01"), (2, "2026-02-03")] {
-        let put = stores.self_audit.put(&report(day, "first"), oldest).await;
-        put.unwrap();
+        put(&stores, &report(day, "first"), oldest).await;
     }
     let again = report(2, "again");
-    stores.self_audit.put(&again, "2026-02-03").await.unwrap();
+    put(&stores, &again, "2026-02-03").await;
     let listed = stores.self_audit.list(10).await.unwrap();
     assert_eq!(listed, [again.clone(), report(1, "first")]);
     assert_eq!(stores.self_audit.list(1).await.unwrap(), [again]);

@@ -331,9 +331,14 @@ impl AuditLog for FailingStore {
 
 #[async_trait]
 impl SelfAuditRepository for FailingStore {
-    async fn put(&self, report: &SelfAuditReport, oldest: &str) -> Result<(), RepositoryError> {
-        self.call("self_audit.put", self.self_audit.put(report, oldest))
-            .await
+    async fn put(
+        &self,
+        report: &SelfAuditReport,
+        oldest: &str,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        let put = self.self_audit.put(report, oldest, audit);
+        self.call("self_audit.put", put).await
     }
 
     async fn find(&self, date: &str) -> Result<Option<SelfAuditReport>, RepositoryError> {

@@ -2,16 +2,23 @@
 
 use async_trait::async_trait;
 use majordomo_application::ports::{KeyUse, RepositoryError, SelfAuditRepository};
-use majordomo_domain::SelfAuditReport;
+use majordomo_domain::{AuditRecord, SelfAuditReport};
 
 use super::{InMemoryStore, count};
 
 #[async_trait]
 impl SelfAuditRepository for InMemoryStore {
-    async fn put(&self, report: &SelfAuditReport, oldest: &str) -> Result<(), RepositoryError> {
-        let reports = &mut self.state().self_audit;
+    async fn put(
+        &self,
+        report: &SelfAuditReport,
+        oldest: &str,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let reports = &mut state.self_audit;
         reports.insert(report.date(), report.clone());
         reports.retain(|date, _| date.as_str() >= oldest);
+        state.append_audit(audit);
         Ok(())
     }
 

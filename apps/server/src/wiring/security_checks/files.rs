@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use majordomo_application::ports::SecurityCheck;
 use majordomo_domain::{CheckSeverity, SecurityCheckResult};
 use majordomo_infrastructure_system::{
-    AUDIT_HEAD_FILE, FileMode, MASTER_TOKEN_FILE, SECRET_KEY_FILE, file_mode,
+    AUDIT_HEAD_FILE, FileMode, MASTER_TOKEN_FILE, SECRET_KEY_FILE, SIGNING_KEY_FILE, file_mode,
 };
 use majordomo_settings::{DatabaseLocation, Settings};
 
@@ -40,6 +40,7 @@ impl FileCheck {
         let mut private = vec![
             ("Access token", self.data_dir.join(MASTER_TOKEN_FILE)),
             ("Secret key", self.data_dir.join(SECRET_KEY_FILE)),
+            ("Login key", self.data_dir.join(SIGNING_KEY_FILE)),
             ("Audit note", self.data_dir.join(AUDIT_HEAD_FILE)),
         ];
         if let Some(database) = &self.database {

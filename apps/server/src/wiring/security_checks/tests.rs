@@ -1,11 +1,15 @@
 //! What the checks find.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use majordomo_application::ports::SecurityCheck as _;
-use majordomo_domain::CheckSeverity;
-use majordomo_infrastructure_system::MASTER_TOKEN_FILE;
-use majordomo_settings::Settings;
+use majordomo_domain::{CheckSeverity, SecurityCheckResult};
+use majordomo_infrastructure_system::{
+    AUDIT_HEAD_FILE, MASTER_TOKEN_FILE, SECRET_KEY_FILE, SIGNING_KEY_FILE,
+};
+use majordomo_settings::{Layers, LoadOptions, Settings, StoredSettings};
 
 use super::files::find_secrets;
 use super::{FileCheck, SettingsCheck, is_weak};
@@ -70,6 +74,164 @@ async fn a_shared_token_file_is_critical() {
     assert!(!found.passed);
     assert_eq!(found.severity, CheckSeverity::Critical);
     assert!(found.remedy.is_some());
+}
+
+/// What a check of the settings says.
+fn settings_check(check: &str, change: impl FnOnce(&mut Settings)) -> SecurityCheckResult {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    let results = SettingsCheck::new(&settings).results;
+    let result = results.into_iter().find(|result| result.check == check);
+    result.unwrap_or_else(|| panic!("no check {check}"))
+}
+
+/// The check passes one set-up, and tells how to mend the other.
+#[track_caller]
+fn tells_apart(
+    check: &str,
+    good: impl FnOnce(&mut Settings),
+    bad: impl FnOnce(&mut Settings),
+    severity: CheckSeverity,
+) {
+    let good = settings_check(check, good);
+    assert!(good.passed && good.remedy.is_none(), "{good:?}");
+    let bad = settings_check(check, bad);
+    assert!(!bad.passed && bad.remedy.is_some(), "{bad:?}");
+    assert_eq!(bad.severity, severity, "{bad:?}");
+}
+
+fn beyond(settings: &mut Settings) {
+    settings.server.listen = vec![([0, 0, 0, 0], 8888).into()];
+}
+
+fn proxied(settings: &mut Settings) {
+    settings.server.public_url = Some("https://chat.example.org".to_owned());
+    settings.server.trusted_proxies = vec!["10.0.0.1".parse().unwrap()];
+    settings.security.localhost_auth_bypass = false;
+}
+
+#[test]
+fn every_check_of_the_settings_passes_and_fails() {
+    use CheckSeverity::{Critical, Warning};
+
+    tells_apart("Network exposure", |_| (), beyond, Critical);
+    let behind = |settings: &mut Settings| {
+        beyond(settings);
+        proxied(settings);
+    };
+    tells_apart("Network exposure", proxied, behind, Warning);
+    tells_apart("Bypass permissions", |_| (), beyond, Warning);
+    let unnamed = |settings: &mut Settings| {
+        proxied(settings);
+        settings.server.trusted_proxies.clear();
+    };
+    tells_apart("Reverse proxy", proxied, unnamed, Warning);
+    let everybody = |settings: &mut Settings| {
+        settings.server.trusted_proxies = vec!["0.0.0.0/0".parse().unwrap()];
+    };
+    tells_apart("Reverse proxy", proxied, everybody, Critical);
+    let plain = |settings: &mut Settings| {
+        settings.server.public_url = Some("http://chat.example.org".to_owned());
+    };
+    tells_apart("HTTPS", proxied, plain, Critical);
+    let origins = |origin: &str| {
+        let origin = origin.to_owned();
+        move |settings: &mut Settings| settings.server.allowed_origins = vec![origin]
+    };
+    tells_apart(
+        "Web origins",
+        origins("https://app.example.org"),
+        origins("http://app.example.org"),
+        Warning,
+    );
+    let unlimited = |settings: &mut Settings| settings.security.rate_limit_enabled = false;
+    tells_apart("Rate limits", |_| (), unlimited, Critical);
+    let for_ever = |settings: &mut Settings| settings.security.session_token_ttl_hours = 87_600;
+    tells_apart("Session lifetime", |_| (), for_ever, Warning);
+    let keys = |key: &str| {
+        let text = format!(
+            "[security.api_key_users]\n\"{key}\" = \"018f4e6e-0000-7000-8000-000000000001\"\n"
+        );
+        move |settings: &mut Settings| *settings = loaded(&text)
+    };
+    tells_apart(
+        "Weak secrets",
+        keys("sk-q7Zp1xL0vR4tK9mW2sYb8c"),
+        keys("sk-changeme"),
+        Critical,
+    );
+}
+
+/// Settings of a file.
+fn loaded(text: &str) -> Settings {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    fs::write(&file, text).unwrap();
+    let options = LoadOptions::<[(String, String); 0]> {
+        config_file: Some(file),
+        ..LoadOptions::default()
+    };
+    let layers = Layers::read(options).unwrap();
+    layers.join(&StoredSettings::default()).unwrap().settings
+}
+
+/// What the checks of files say, by check.
+async fn file_checks(folder: &Path) -> BTreeMap<String, SecurityCheckResult> {
+    let results = FileCheck::new(&Settings::default(), folder).examine().await;
+    let named = results
+        .into_iter()
+        .map(|result| (result.check.clone(), result));
+    named.collect()
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn every_check_of_files_passes_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let private = [
+        ("Config file permissions", "config.toml", "[server]\n"),
+        ("Access token", MASTER_TOKEN_FILE, "q7Zp1xL0vR4tK9mW2sYb8c"),
+        ("Secret key", SECRET_KEY_FILE, "key"),
+        ("Login key", SIGNING_KEY_FILE, "key"),
+        ("Audit note", AUDIT_HEAD_FILE, "1 00 2026"),
+        ("Database file", "majordomo.sqlite3", "data"),
+    ];
+    set_mode(folder.path(), 0o700);
+    for (_, name, text) in private {
+        fs::write(path(name), text).unwrap();
+        set_mode(&path(name), 0o600);
+    }
+    let good = file_checks(folder.path()).await;
+    for (check, result) in &good {
+        // Whether a sandbox is installed depends on the machine.
+        assert!(result.passed || check == "Sandbox", "{result:?}");
+    }
+    for (_, name, _) in private {
+        set_mode(&path(name), 0o644);
+    }
+    set_mode(folder.path(), 0o755);
+    fs::write(path(MASTER_TOKEN_FILE), "changeme").unwrap();
+    fs::write(
+        path("config.toml"),
+        "[[models.providers]]\napi_key = \"sk-x\"\n",
+    )
+    .unwrap();
+    let bad = file_checks(folder.path()).await;
+    assert_eq!(bad.len(), good.len());
+    for (check, result) in bad.iter().filter(|(check, _)| *check != "Sandbox") {
+        assert!(
+            !result.passed && result.remedy.is_some(),
+            "{check}: {result:?}"
+        );
+    }
+    assert_eq!(bad["Master token"].severity, CheckSeverity::Critical);
+    assert!(!bad["Plaintext API keys"].message.contains("sk-x"));
 }
 
 #[test]

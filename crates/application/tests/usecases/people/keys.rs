@@ -30,7 +30,7 @@ impl World {
     /// What was set for a key, by period.
     async fn budget(&self, key: &ApiKey) -> Vec<(BudgetPeriod, BudgetLimit)> {
         let subject = BudgetSubject::Key(key.id.clone());
-        let listed = self.budgets.list(&operator()).await.unwrap();
+        let listed = self.budgets.visible(&operator()).await.unwrap();
         let own = listed
             .into_iter()
             .map(|status| status.window)

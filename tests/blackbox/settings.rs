@@ -1,0 +1,129 @@
+//! Settings over the wire: what is changed holds for the next answer of the model, on both databases, and after a restart.
+
+use majordomo_testkit::postgres::PostgresCluster;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, ModelServer, Options, Server, WITHOUT_LIMITS};
+
+async fn put(server: &Server, path: &str, body: &Value) -> Answer {
+    let request = server.request(Method::PUT, path).json(body);
+    Answer::of(request.send().await.unwrap()).await
+}
+
+async fn say(server: &Server, text: &str) {
+    let body = json!({ "content": text, "session_id": "s" });
+    server.post("/api/v1/chat", &body).await.ok();
+}
+
+/// The system prompt and the temperature of the model's last request.
+fn last_asked(model: &ModelServer) -> (String, Value) {
+    let request = model.requests().pop().unwrap();
+    let system = &request["messages"][0];
+    assert_eq!(system["role"], "system");
+    let prompt = system["content"].as_str().unwrap().to_owned();
+    (prompt, request["temperature"].clone())
+}
+
+async fn changes_hold_at_once(database: &str) {
+    let model = ModelServer::start().await;
+    let config = format!("{WITHOUT_LIMITS}{database}{}", model.settings());
+    let mut server = Server::start(Options::config(config)).await;
+    say(&server, "ECHO one").await;
+    let (before, temperature) = last_asked(&model);
+    assert_eq!(temperature, Value::Null);
+
+    let body =
+        json!({ "system_prompt": "Speak like a pirate.", "temperature": 0.25, "max_tokens": 77 });
+    put(&server, "/api/v1/settings", &body).await.ok();
+    let body = json!({ "soul_file": "Steady.", "user_file": "Name: Golden" });
+    put(&server, "/api/v1/identity", &body).await.ok();
+    for restarted in [false, true] {
+        if restarted {
+            server.stop().await;
+            server.restart().await;
+        }
+        say(&server, "ECHO two").await;
+        let (prompt, temperature) = last_asked(&model);
+        assert_ne!(prompt, before);
+        for part in ["Speak like a pirate.", "Steady.", "Name: Golden"] {
+            assert!(prompt.contains(part), "{prompt}");
+        }
+        assert_eq!(temperature, 0.25);
+        assert_eq!(model.requests().last().unwrap()["max_tokens"], 77);
+        let shown = server.get("/api/v1/identity").await.ok();
+        assert_eq!(shown["identity_file"], "Speak like a pirate.");
+        assert_eq!(shown["user_file"], "Name: Golden");
+        let settings = server.get("/api/v1/settings").await.ok();
+        assert_eq!(settings["temperature"], 0.25);
+    }
+
+    // One wrong field, and nothing of the rest is changed.
+    let body = json!({ "temperature": 1.0, "max_steps": "many", "soul_name": "Mo" });
+    let refused = put(&server, "/api/v1/settings", &body)
+        .await
+        .with_status(422);
+    let refused = refused.json();
+    assert_eq!(refused["detail"][0]["loc"], json!(["body", "max_steps"]));
+    assert!(refused["detail"][0]["msg"].is_string());
+    let protected = json!({ "bypass_permissions": true, "temperature": 1.0 });
+    put(&server, "/api/v1/settings", &protected)
+        .await
+        .with_status(403);
+    let settings = server.get("/api/v1/settings").await.ok();
+    assert_eq!(
+        (&settings["temperature"], &settings["soul_name"]),
+        (&json!(0.25), &json!("Paw"))
+    );
+    say(&server, "ECHO three").await;
+    assert_eq!(last_asked(&model).1, 0.25);
+
+    // A provider that is set over the wire, with its key, answers at once.
+    let other = ModelServer::start().await;
+    let address = format!("http://{}/v1", other.address);
+    let body = json!({
+        "openai_compatible_base_url": address, "openai_compatible_api_key": "sk-canary-9f8e7d",
+        "default_model": "openai_compatible/m"
+    });
+    put(&server, "/api/v1/settings", &body).await.ok();
+    say(&server, "ECHO four").await;
+    assert_eq!(other.requests().len(), 1);
+    let shown = server.get("/api/v1/settings").await;
+    assert!(!shown.text.contains("sk-canary"), "{}", shown.text);
+    let told = put(
+        &server,
+        "/api/v1/settings",
+        &json!({ "max_concurrent_conversations": 7 }),
+    )
+    .await;
+    assert_eq!(
+        told.ok()["restart_required"],
+        json!(["max_concurrent_conversations"])
+    );
+
+    let preferences = json!({ "channels": { "webPush": true } });
+    let path = "/api/settings/notification-preferences";
+    let answer = put(&server, path, &preferences).await.ok();
+    assert_eq!(
+        answer["preferences"]["channels"]["webPush"], true,
+        "{answer}"
+    );
+    assert_eq!(
+        server.get(path).await.ok()["preferences"],
+        answer["preferences"]
+    );
+}
+
+#[tokio::test]
+async fn changes_hold_at_once_and_after_a_restart_on_sqlite() {
+    changes_hold_at_once("").await;
+}
+
+#[tokio::test]
+async fn changes_hold_at_once_and_after_a_restart_on_postgresql() {
+    let Some(cluster) = PostgresCluster::shared() else {
+        return;
+    };
+    let url = cluster.database().await;
+    changes_hold_at_once(&format!("[database]\nurl = \"{url}\"\n")).await;
+}
