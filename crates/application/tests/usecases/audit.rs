@@ -314,7 +314,7 @@ async fn keys_are_old_or_unused_or_neither() {
     for (number, key) in keys.iter().enumerate() {
         let act = alice().record("api_key.create", clock.now());
         let digest = [u8::try_from(number).unwrap(); 32];
-        store.insert(key, &digest, &act).await.unwrap();
+        store.insert(key, &digest, &[], &act).await.unwrap();
     }
     let [old, unused] = check.examine().await.try_into().unwrap();
     for result in [&old, &unused] {
