@@ -173,7 +173,7 @@ impl ApiKeyRepository for DieselApiKeyRepository {
                 |conn, (key, digest, limits, record)| {
                     Box::pin(async move {
                         insert(conn, key, digest).await?;
-                        for limit in limits.iter() {
+                        for limit in limits {
                             budgets::insert(conn, limit).await?;
                         }
                         append(conn, record).await

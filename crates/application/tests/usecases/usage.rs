@@ -389,7 +389,7 @@ async fn only_the_operator_sets_budgets_and_clearing_the_ledger_lifts_none() {
     };
     let own = ("user:alice".to_owned(), true);
     let shown = books.budgets.visible(&member).await.unwrap();
-    assert_eq!(seen(shown), [own.clone()]);
+    assert_eq!(seen(shown), std::slice::from_ref(&own));
     let shown = books.budgets.visible(&alice).await.unwrap();
     assert_eq!(seen(shown), [("user:bob".to_owned(), false), own]);
 
