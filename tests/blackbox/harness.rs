@@ -9,7 +9,7 @@ mod socket;
 mod waiting;
 
 pub(crate) use answer::Answer;
-pub(crate) use binary::{Finished, binary, run, workspace};
+pub(crate) use binary::{Finished, binary, run, run_with_input, workspace};
 pub(crate) use events::{Broken, Event, EventStream, parse_events};
 pub(crate) use model::{ModelServer, counted};
 pub(crate) use server::{Options, Refused, Server, WITHOUT_LIMITS};

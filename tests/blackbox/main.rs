@@ -26,6 +26,7 @@ mod kill;
 mod oauth;
 mod openai;
 mod operations;
+mod people;
 mod pisovereign;
 mod pixcode;
 mod pocketpaw;

@@ -1,6 +1,7 @@
 //! The program under test: found, built when it is missing or older than its sources, and run.
 
 use std::fs::{self, File};
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -115,6 +116,16 @@ impl Finished {
 /// Runs a subcommand to its end.
 pub(crate) async fn run(data_dir: &Path, arguments: &[&str]) -> Finished {
     finish(command(data_dir, arguments)).await
+}
+
+/// As [`run`] with `input` on standard input.
+pub(crate) async fn run_with_input(data_dir: &Path, arguments: &[&str], input: &str) -> Finished {
+    let mut command = command(data_dir, arguments);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    command.stdin(file);
+    finish(command).await
 }
 
 /// Runs a prepared command to its end.
