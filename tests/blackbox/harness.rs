@@ -2,6 +2,7 @@
 
 mod answer;
 mod binary;
+mod collector;
 mod events;
 mod model;
 mod server;
@@ -10,6 +11,7 @@ mod waiting;
 
 pub(crate) use answer::Answer;
 pub(crate) use binary::{Finished, binary, run, run_with_input, workspace};
+pub(crate) use collector::Collector;
 pub(crate) use events::{Broken, Event, EventStream, parse_events};
 pub(crate) use model::{ModelServer, counted};
 pub(crate) use server::{Options, Refused, Server, WITHOUT_LIMITS};

@@ -40,6 +40,8 @@ mod secrets;
 mod settings;
 mod shutdown;
 mod slow_readers;
+mod spending;
 mod startup;
+mod telemetry;
 mod upstream;
 mod websocket;

@@ -126,6 +126,58 @@ async fn a_client_of_a_passed_through_answer_that_leaves_ends_it() {
     model.dropped(1).await;
 }
 
+/// So does one whose model has not said a word: nobody waits for it any more.
+#[tokio::test]
+async fn a_client_that_leaves_while_the_model_is_silent_ends_the_request_within_a_second() {
+    let model = ModelServer::start().await;
+    let server = Server::with_model(&model).await;
+    let mut dropped = 0;
+    for stream in [true, false] {
+        for text in ["SILENT", "HANG"] {
+            let messages = json!([{ "role": "user", "content": text }]);
+            let body = json!({ "model": "mock/m", "messages": messages, "stream": stream });
+            let asked = model.requests().len();
+            let request = server.request(reqwest::Method::POST, "/v1/chat/completions");
+            let client = tokio::spawn(async move {
+                let mut answer = request.json(&body).send().await.unwrap();
+                while answer.chunk().await.unwrap().is_some() {}
+            });
+            while model.requests().len() == asked {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let left = Instant::now();
+            client.abort();
+            dropped += 1;
+            let took = model.dropped(dropped).await.saturating_duration_since(left);
+            assert!(
+                took < Duration::from_secs(1),
+                "{text}, stream {stream}: {took:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_its_provider_does_not_know_is_not_found() {
+    let model = ModelServer::start().await;
+    let server = Server::with_model(&model).await;
+    let messages = json!([{ "role": "user", "content": "ECHO hi" }]);
+    for stream in [false, true] {
+        for name in ["mock/unheard-of", "majordomo/mock/unheard-of"] {
+            let body = json!({ "model": name, "messages": messages, "stream": stream });
+            let answer = server.post("/v1/chat/completions", &body).await;
+            if stream && name.starts_with("majordomo") {
+                // The agent's streams begin before its model is asked.
+                assert!(answer.text.contains("model_not_found"), "{answer:?}");
+                continue;
+            }
+            let answer = answer.with_status(404);
+            assert_eq!(answer.json()["error"]["code"], "model_not_found", "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_told_and_kept() {
     let model = ModelServer::start().await;

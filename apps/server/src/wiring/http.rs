@@ -187,6 +187,9 @@ impl Http {
             .disable_signals()
             // Small pieces of a stream must not wait for the acknowledgement of the one before.
             .tcp_nodelay(true)
+            // A client that leaves while a model is silent would not be missed before something is written to it. Clients
+            // that close their half of a connection and wait for the answer get none; proxies and browsers do not.
+            .h1_allow_half_closed(false)
             .on_connect(|connection, _| hold_little(connection));
         if let Some(workers) = workers {
             server = server.workers(workers);
