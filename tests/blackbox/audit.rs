@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use majordomo_infrastructure_system::is_audit_archive;
 use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -290,7 +291,7 @@ fn archives(folder: &Path) -> Vec<String> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("audit-") && name.ends_with(".jsonl"))
+        .filter(|name| is_audit_archive(name))
         .collect()
 }
 

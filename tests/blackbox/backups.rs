@@ -57,13 +57,11 @@ impl Place {
     }
 
     fn copy(&self) -> Box<dyn DatabaseCopy> {
-        match &self.url {
-            Some(url) => Box::new(PostgresCopy::new(PostgresConfig::new(url.clone()))),
-            None => {
-                let path = self.data_dir().join("majordomo.sqlite3");
-                Box::new(SqliteCopy::new(SqliteConfig::new(path)))
-            }
+        if let Some(url) = &self.url {
+            return Box::new(PostgresCopy::new(PostgresConfig::new(url.clone())));
         }
+        let path = self.data_dir().join("majordomo.sqlite3");
+        Box::new(SqliteCopy::new(SqliteConfig::new(path)))
     }
 
     /// A server on it.
@@ -129,38 +127,64 @@ async fn fill(server: &Server) {
     put(server, "/api/v1/settings", &settings).await;
 }
 
+/// Clients that write until they are told to stop.
+struct Load {
+    over: Arc<AtomicBool>,
+    said: Arc<AtomicU64>,
+    clients: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn on(server: &Server) -> Self {
+        let (over, said) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (over, said) = (over.clone(), said.clone());
+                let request = server.request(Method::POST, "/api/v1/chat");
+                tokio::spawn(async move {
+                    while !over.load(Ordering::Relaxed) {
+                        let body = json!({ "content": "ECHO under load", "session_id": format!("load-{client}") });
+                        let request = request.try_clone().unwrap().json(&body);
+                        Answer::of(request.send().await.unwrap()).await.ok();
+                        said.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        Self {
+            over,
+            said,
+            clients,
+        }
+    }
+
+    fn said(&self) -> u64 {
+        self.said.load(Ordering::Relaxed)
+    }
+
+    async fn end(self) {
+        self.over.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+    }
+}
+
 /// Backs `from` up while clients write, restores it to `to`, and compares.
 async fn backed_up_under_load(from: &Place, to: &Place) {
     let model = ModelServer::start().await;
     let mut server = from.serve(&model).await;
     fill(&server).await;
-    let (over, said) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
-    let clients: Vec<_> = (0..4)
-        .map(|client| {
-            let (over, said) = (over.clone(), said.clone());
-            let request = server.request(Method::POST, "/api/v1/chat");
-            tokio::spawn(async move {
-                while !over.load(Ordering::Relaxed) {
-                    let body = json!({ "content": "ECHO under load", "session_id": format!("load-{client}") });
-                    let request = request.try_clone().unwrap().json(&body);
-                    Answer::of(request.send().await.unwrap()).await.ok();
-                    said.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
+    let load = Load::on(&server);
     let file = from.folder.path().join("backup.tar.zst");
     let path = file.to_str().unwrap();
-    let before = said.load(Ordering::Relaxed);
+    let before = load.said();
     let made = from.run(&["backup", path, "--json"]).await.json();
-    let meanwhile = said.load(Ordering::Relaxed) - before;
-    over.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.unwrap();
-    }
+    let meanwhile = load.said() - before;
+    load.end().await;
     assert!(meanwhile > 0, "nobody wrote while the backup was made");
     assert_eq!(made["recorded"], true);
     let entries = server.get("/api/v1/audit?limit=1000").await.ok();
@@ -184,8 +208,15 @@ async fn backed_up_under_load(from: &Place, to: &Place) {
     );
     assert_eq!(server.stop().await, 0);
 
+    restored_row_by_row(to, &file).await;
+    goes_on_with_its_key(from, to, &model).await;
+}
+
+/// What is restored is what the archive holds, and one entry about it; data is replaced only when that is asked for.
+async fn restored_row_by_row(to: &Place, file: &Path) {
+    let path = file.to_str().unwrap();
     to.run(&["restore", path]).await.ok();
-    let (archived, restored) = (archived(&file).await, to.rows().await);
+    let (archived, restored) = (archived(file).await, to.rows().await);
     assert_eq!(
         restored["audit_entries"].len(),
         archived["audit_entries"].len() + 1
@@ -201,16 +232,18 @@ async fn backed_up_under_load(from: &Place, to: &Place) {
     );
     to.run(&["restore", path, "--replace"]).await.ok();
     to.run(&["audit", "verify"]).await.ok();
+}
 
-    // The sealed secret needs its key: without it the server says so instead of starting, with it all goes on.
-    let refused = to.try_serve(&model).await;
+/// The sealed secret needs its key: without it the server says so instead of starting, with it all goes on.
+async fn goes_on_with_its_key(from: &Place, to: &Place, model: &ModelServer) {
+    let refused = to.try_serve(model).await;
     assert!(refused.contains("secret.key"), "{refused}");
     fs::copy(
         from.data_dir().join("secret.key"),
         to.data_dir().join("secret.key"),
     )
     .unwrap();
-    let server = to.serve(&model).await;
+    let server = to.serve(model).await;
     let found = server.get("/api/v1/sessions/search?q=zebra").await.ok();
     assert!(found.to_string().contains("zebra"), "{found}");
     let settings = server.get("/api/v1/settings").await.ok();

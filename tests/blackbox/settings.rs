@@ -58,23 +58,7 @@ async fn changes_hold_at_once(database: &str) {
         assert_eq!(settings["temperature"], 0.25);
     }
 
-    // One wrong field, and nothing of the rest is changed.
-    let body = json!({ "temperature": 1.0, "max_steps": "many", "soul_name": "Mo" });
-    let refused = put(&server, "/api/v1/settings", &body)
-        .await
-        .with_status(422);
-    let refused = refused.json();
-    assert_eq!(refused["detail"][0]["loc"], json!(["body", "max_steps"]));
-    assert!(refused["detail"][0]["msg"].is_string());
-    let protected = json!({ "bypass_permissions": true, "temperature": 1.0 });
-    put(&server, "/api/v1/settings", &protected)
-        .await
-        .with_status(403);
-    let settings = server.get("/api/v1/settings").await.ok();
-    assert_eq!(
-        (&settings["temperature"], &settings["soul_name"]),
-        (&json!(0.25), &json!("Paw"))
-    );
+    all_or_nothing(&server).await;
     say(&server, "ECHO three").await;
     assert_eq!(last_asked(&model).1, 0.25);
 
@@ -111,6 +95,26 @@ async fn changes_hold_at_once(database: &str) {
     assert_eq!(
         server.get(path).await.ok()["preferences"],
         answer["preferences"]
+    );
+}
+
+/// One wrong or protected field, and nothing of the rest is changed.
+async fn all_or_nothing(server: &Server) {
+    let body = json!({ "temperature": 1.0, "max_steps": "many", "soul_name": "Mo" });
+    let refused = put(server, "/api/v1/settings", &body)
+        .await
+        .with_status(422);
+    let refused = refused.json();
+    assert_eq!(refused["detail"][0]["loc"], json!(["body", "max_steps"]));
+    assert!(refused["detail"][0]["msg"].is_string());
+    let protected = json!({ "bypass_permissions": true, "temperature": 1.0 });
+    put(server, "/api/v1/settings", &protected)
+        .await
+        .with_status(403);
+    let settings = server.get("/api/v1/settings").await.ok();
+    assert_eq!(
+        (&settings["temperature"], &settings["soul_name"]),
+        (&json!(0.25), &json!("Paw"))
     );
 }
 

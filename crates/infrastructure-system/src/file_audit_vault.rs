@@ -84,8 +84,9 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> VaultFileError {
     move |source| VaultFileError::Io { path, source }
 }
 
-/// Letters, digits and `-.` only: a name never leaves the directory.
-fn is_archive_name(name: &str) -> bool {
+/// Whether a file of this name is an archive of the audit log. Letters, digits and `-.` only: a name never leaves the
+/// directory.
+pub fn is_audit_archive(name: &str) -> bool {
     let middle = name
         .strip_prefix("audit-")
         .and_then(|rest| rest.strip_suffix(".jsonl"));
@@ -97,7 +98,7 @@ fn is_archive_name(name: &str) -> bool {
 }
 
 fn append(directory: &Path, name: &str, lines: &str) -> Result<String, VaultFileError> {
-    if !is_archive_name(name) {
+    if !is_audit_archive(name) {
         return Err(VaultFileError::Name {
             name: name.to_owned(),
         });

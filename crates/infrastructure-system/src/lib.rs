@@ -17,7 +17,7 @@ mod system_clock;
 
 pub use argon2_password_hasher::Argon2PasswordHasher;
 pub use data_dir::{DataDirError, prepare_data_dir};
-pub use file_audit_vault::{AUDIT_HEAD_FILE, FileAuditVault};
+pub use file_audit_vault::{AUDIT_HEAD_FILE, FileAuditVault, is_audit_archive};
 pub use file_error_log::{ERROR_LOG_FILE, FileErrorLog};
 pub use file_master_token_store::{
     FileMasterTokenStore, MASTER_TOKEN_FILE, MAX_MASTER_TOKEN_LEN, MasterTokenFileError,

@@ -11,6 +11,7 @@ use majordomo_application::Caller;
 use majordomo_application::audit::chain::{Anchor, ChainCheck, ChainReport, ORIGIN};
 use majordomo_application::audit::{AuditQuery, AuditService, archive};
 use majordomo_domain::{AuditChain, AuditEntry, CredentialKind, Timestamp};
+use majordomo_infrastructure_system::is_audit_archive;
 use serde_json::{Value, json};
 
 use super::context::{CliError, Context};
@@ -122,8 +123,7 @@ fn verify_archives(folder: &Path, chain: &AuditChain) -> Result<Option<ChainRepo
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str());
-            name.and_then(|name| name.strip_prefix("audit-"))
-                .is_some_and(|rest| rest.strip_suffix(".jsonl").is_some())
+            name.is_some_and(is_audit_archive)
         })
         .collect();
     if files.is_empty() {

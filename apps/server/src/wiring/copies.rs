@@ -19,7 +19,7 @@ use majordomo_infrastructure_system::archive::{
 };
 use majordomo_infrastructure_system::{
     AUDIT_HEAD_FILE, DataDirError, FileAuditVault, MASTER_TOKEN_FILE, SECRET_KEY_FILE,
-    SIGNING_KEY_FILE, SystemClock, XChaChaSecretBox, prepare_data_dir,
+    SIGNING_KEY_FILE, SystemClock, XChaChaSecretBox, is_audit_archive, prepare_data_dir,
 };
 use majordomo_settings::{Layers, Settings};
 use thiserror::Error;
@@ -210,10 +210,6 @@ async fn append(
     log.append(record).await.map_err(CopiesError::Record)
 }
 
-fn is_audit_archive(name: &str) -> bool {
-    name.starts_with("audit-") && name.ends_with(".jsonl")
-}
-
 /// The archives of the audit log and, where asked for, the keys.
 fn kept_files(data_dir: &Path, with_keys: bool) -> Result<Vec<ArchiveFile>, CopiesError> {
     let failed = |path: &Path| {
@@ -247,11 +243,8 @@ fn put_files(data_dir: &Path, files: &[RestoredFile]) -> Result<Vec<String>, Cop
     let mut written = Vec::new();
     for RestoredFile { name, bytes } in files {
         let path = data_dir.join(name);
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
         let key = KEY_FILES.contains(&name.as_str());
-        let wanted = key || (plain && is_audit_archive(name) && !path.exists());
+        let wanted = key || (is_audit_archive(name) && !path.exists());
         if !wanted || fs::read(&path).is_ok_and(|present| present == *bytes) {
             continue;
         }
