@@ -264,7 +264,7 @@ async fn a_day_has_one_report_of_its_own_accord() {
     assert_eq!((first.passed(), first.issues()), (1, 1));
     assert_eq!(self_audit.run_daily().await.unwrap(), None);
     let listed = self_audit.reports(&operator()).await.unwrap();
-    assert_eq!(listed, [first.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&first));
     let found = self_audit.report(&operator(), &first.date()).await.unwrap();
     assert_eq!(found, first);
     for date in ["1999-01-01", "../config", "2026-02-0a", ""] {
