@@ -74,7 +74,9 @@ fn comparable(seen: Seen, ids: &Ids) -> Seen {
     let mut text = String::with_capacity(named.len());
     let mut rest = named.chars();
     loop {
-        let varying = uuid_length(rest.as_str()).or_else(|| time_length(rest.as_str()));
+        let varying = uuid_length(rest.as_str())
+            .or_else(|| time_length(rest.as_str()))
+            .or_else(|| uptime_length(rest.as_str()));
         if let Some(length) = varying {
             text.push('~');
             rest.nth(length - 1);
@@ -113,6 +115,13 @@ fn time_length(text: &str) -> Option<usize> {
         });
     let end = text.find(|c: char| !(c.is_ascii_digit() || "-T:.Z+".contains(c)));
     fits.then(|| end.unwrap_or(text.len()))
+}
+
+/// `"uptime_seconds":17`
+fn uptime_length(text: &str) -> Option<usize> {
+    let seconds = text.strip_prefix("\"uptime_seconds\":")?;
+    let digits = seconds.bytes().take_while(u8::is_ascii_digit).count();
+    Some(text.len() - seconds.len() + digits)
 }
 
 #[test]

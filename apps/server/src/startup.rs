@@ -22,7 +22,8 @@ use tokio::sync::oneshot;
 
 use crate::instance::Announcement;
 use crate::wiring::{
-    self, AuditTasks, LiveSettingsError, ModelsConfigError, OAuthConfigError, StorageError,
+    self, AuditTasks, KeyConfigError, LiveSettingsError, ModelsConfigError, OAuthConfigError,
+    StorageError,
 };
 
 /// Why a server does not start, or breaks.
@@ -43,6 +44,9 @@ pub enum StartError {
     /// An app's settings are wrong.
     #[error(transparent)]
     OAuth(#[from] OAuthConfigError),
+    /// A key of the settings is wrong.
+    #[error(transparent)]
+    Keys(#[from] KeyConfigError),
     /// The system has no random source.
     #[error(transparent)]
     Random(#[from] RandomSourceError),
@@ -73,7 +77,7 @@ impl StartError {
     /// Whether the settings are to blame.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Models(_) | Self::OAuth(_) => true,
+            Self::Models(_) | Self::OAuth(_) | Self::Keys(_) => true,
             Self::Settings(error) => error.is_configuration(),
             _ => false,
         }

@@ -20,6 +20,7 @@ pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
 pub(crate) use oauth::OAuthConfigError;
 pub(crate) use operations::{error_log, watch_health};
+pub(crate) use people::KeyConfigError;
 pub(crate) use services::services;
 pub(crate) use settings::{LiveSettingsError, Rotation, live_settings, rotate_secrets};
 pub(crate) use storage::{

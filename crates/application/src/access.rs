@@ -1,5 +1,6 @@
 //! Credentials: every way of showing who is asking resolves to the same [`Caller`](crate::Caller).
 
+mod callers;
 mod configured_keys;
 mod digest;
 mod directory;
@@ -15,7 +16,7 @@ mod session_token;
 mod throttle;
 mod users;
 
-pub use configured_keys::{ConfiguredKey, ConfiguredSecret};
+pub use configured_keys::{ConfiguredKey, ConfiguredRights, ConfiguredSecret};
 pub use digest::sha256;
 pub(crate) use digest::{base64_url, hex};
 pub use directory::Standing;

@@ -15,7 +15,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use majordomo_application::Caller;
 use majordomo_application::access::{AccessError, Presented};
-use majordomo_domain::{CredentialKind, RequestSource};
+use majordomo_domain::{ApiKeyId, CredentialKind, RequestSource};
 use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
@@ -86,20 +86,31 @@ pub async fn authenticate_setup(kernel: &Kernel, request: &HttpRequest) -> Optio
     Some(Caller::operator(CredentialKind::Localhost).asking_from(source(request)))
 }
 
+/// The key whose requests are counted. Configured keys have no ids: those of one user that are limited count together.
+fn counted_as(caller: &Caller) -> Option<ApiKeyId> {
+    match &caller.credential {
+        CredentialKind::ApiKey(key) => Some(key.clone()),
+        CredentialKind::ConfiguredKey if caller.limits.requests_per_minute.is_some() => {
+            ApiKeyId::parse(format!("configured:{}", caller.user)).ok()
+        }
+        _ => None,
+    }
+}
+
 /// The caller, within the limit of their key.
 fn within_key_limit(
     kernel: &Kernel,
     request: &HttpRequest,
     caller: Caller,
 ) -> Result<Authenticated, ApiError> {
-    if let CredentialKind::ApiKey(key) = &caller.credential {
+    if let Some(key) = counted_as(&caller) {
         let class = request
             .extensions()
             .get::<RequestContext>()
             .map(|context| context.limit);
         if let Some(class) = class {
             let own = caller.limits.requests_per_minute;
-            kernel.limits().check_api_key(class, key, own)?;
+            kernel.limits().check_api_key(class, &key, own)?;
         }
     }
     Ok(Authenticated(caller))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::access::{
-    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret, UserPorts,
-    UserService,
+    AccessConfig, AccessPorts, AccessService, ConfiguredKey, ConfiguredRights, ConfiguredSecret,
+    UserPorts, UserService,
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::models::{
@@ -201,8 +201,8 @@ async fn access(
         configured_keys: keys
             .iter()
             .map(|(secret, owner)| ConfiguredKey {
-                user: user(owner),
                 secret: ConfiguredSecret::Plain((*secret).to_owned()),
+                rights: ConfiguredRights::of(user(owner)),
             })
             .collect(),
     };

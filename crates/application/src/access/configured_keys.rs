@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use majordomo_domain::{Timestamp, UserId};
+use majordomo_domain::{KeyLimits, Scopes, Timestamp, UserId, UserRole};
 
 use super::digest::sha256;
 use super::key_cache::KeyCache;
@@ -23,10 +23,35 @@ pub enum ConfiguredSecret {
 /// A key of the configuration file.
 #[derive(Clone)]
 pub struct ConfiguredKey {
-    /// Whose rows the key opens.
-    pub user: UserId,
     /// The key or its hash.
     pub secret: ConfiguredSecret,
+    /// What it opens.
+    pub rights: ConfiguredRights,
+}
+
+/// What a key of the configuration file opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredRights {
+    /// Whose rows the key opens.
+    pub user: UserId,
+    /// What it may do; never administer.
+    pub scopes: Scopes,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// What limits it beyond its scopes.
+    pub limits: Arc<KeyLimits>,
+}
+
+impl ConfiguredRights {
+    /// Everything but administering, without limits.
+    pub fn of(user: UserId) -> Self {
+        Self {
+            user,
+            scopes: UserRole::Service.scopes(),
+            expires_at: None,
+            limits: Arc::default(),
+        }
+    }
 }
 
 /// Verified secrets remembered at most.
@@ -38,10 +63,10 @@ const REFUSAL_LIFETIME: Duration = Duration::from_mins(1);
 const LANES: usize = 16;
 
 pub(super) struct ConfiguredKeys {
-    plain: HashMap<Digest, UserId>,
-    hashed: Vec<(String, UserId)>,
+    plain: HashMap<Digest, Arc<ConfiguredRights>>,
+    hashed: Vec<(String, Arc<ConfiguredRights>)>,
     hasher: Arc<dyn PasswordHasher>,
-    verified: KeyCache<UserId>,
+    verified: KeyCache<Arc<ConfiguredRights>>,
     refused: KeyCache<()>,
     /// Held while a secret is compared; equal secrets have the same lane.
     lanes: [tokio::sync::Mutex<()>; LANES],
@@ -52,11 +77,12 @@ impl ConfiguredKeys {
         let mut plain = HashMap::new();
         let mut hashed = Vec::new();
         for key in keys {
+            let rights = Arc::new(key.rights);
             match key.secret {
                 ConfiguredSecret::Plain(secret) => {
-                    plain.insert(sha256(&secret), key.user);
+                    plain.insert(sha256(&secret), rights);
                 }
-                ConfiguredSecret::Hash(hash) => hashed.push((hash, key.user)),
+                ConfiguredSecret::Hash(hash) => hashed.push((hash, rights)),
             }
         }
         Self {
@@ -69,42 +95,42 @@ impl ConfiguredKeys {
         }
     }
 
-    /// The user of the plain key with this digest.
-    pub(super) fn find_plain(&self, digest: &Digest) -> Option<UserId> {
+    /// What the plain key with this digest opens.
+    pub(super) fn find_plain(&self, digest: &Digest) -> Option<Arc<ConfiguredRights>> {
         self.plain.get(digest).cloned()
     }
 
-    /// The user of the hashed key that `secret` is. However many ask at the same time, a secret is compared once.
+    /// What the hashed key opens that `secret` is. However many ask at the same time, a secret is compared once.
     pub(super) async fn find_hashed(
         &self,
         secret: &str,
         digest: &Digest,
         now: Timestamp,
-    ) -> Option<UserId> {
+    ) -> Option<Arc<ConfiguredRights>> {
         if self.hashed.is_empty() {
             return None;
         }
         match self.known(digest, now) {
-            Known::Verified(user) => return Some(user),
+            Known::Verified(rights) => return Some(rights),
             Known::Refused => return None,
             Known::Nothing => {}
         }
         let [first, ..] = digest;
         let lane = self.lanes.get(usize::from(*first) % LANES)?.lock().await;
         match self.known(digest, now) {
-            Known::Verified(user) => return Some(user),
+            Known::Verified(rights) => return Some(rights),
             Known::Refused => return None,
             Known::Nothing => {}
         }
         let mut found = None;
-        for (hash, user) in &self.hashed {
+        for (hash, rights) in &self.hashed {
             if self.hasher.verify(hash.clone(), secret.to_owned()).await {
-                found = Some(user.clone());
+                found = Some(Arc::clone(rights));
                 break;
             }
         }
         match &found {
-            Some(user) => self.verified.put(*digest, user.clone(), now),
+            Some(rights) => self.verified.put(*digest, Arc::clone(rights), now),
             None => self.refused.put(*digest, (), now),
         }
         drop(lane);
@@ -112,8 +138,8 @@ impl ConfiguredKeys {
     }
 
     fn known(&self, digest: &Digest, now: Timestamp) -> Known {
-        if let Some(user) = self.verified.get(digest, now) {
-            return Known::Verified(user);
+        if let Some(rights) = self.verified.get(digest, now) {
+            return Known::Verified(rights);
         }
         match self.refused.get(digest, now) {
             Some(()) => Known::Refused,
@@ -124,7 +150,7 @@ impl ConfiguredKeys {
 
 /// What is remembered of a secret.
 enum Known {
-    Verified(UserId),
+    Verified(Arc<ConfiguredRights>),
     Refused,
     Nothing,
 }

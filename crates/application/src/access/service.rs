@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use majordomo_domain::{
-    ApiKey, AuditRecord, CredentialKind, OAuthToken, RequestSource, Scope, Timestamp, User, UserId,
-    UserRole,
+    ApiKey, AuditRecord, CredentialKind, RequestSource, Scope, Timestamp, User, UserId, UserRole,
 };
 use subtle::ConstantTimeEq as _;
 
+use super::callers::{app_caller, configured_caller, key_caller, login_caller};
 use super::configured_keys::{ConfiguredKey, ConfiguredKeys};
 use super::digest::{base64_url, hex, sha256};
 use super::directory::{Directory, Standing};
@@ -201,8 +201,8 @@ impl AccessService {
             let standing = self.directory.known(&claims.user, now)?;
             return login_caller(claims.user, standing?, claims.version);
         }
-        if let Some(user) = self.configured.find_plain(&digest) {
-            return configured_caller(user.clone(), self.directory.known(&user, now)?);
+        if let Some(rights) = self.configured.find_plain(&digest) {
+            return configured_caller(&rights, self.directory.known(&rights.user, now)?, now);
         }
         if let Some(tokens) = self.app_tokens(token) {
             let token = tokens.known(&digest, now)?;
@@ -226,9 +226,9 @@ impl AccessService {
         if LoginTokens::is_one(token) {
             return self.login_token(token, now).await;
         }
-        if let Some(user) = self.configured.find_plain(&digest) {
-            let standing = self.directory.standing(&user, now).await?;
-            return configured_caller(user, standing).ok_or(AccessError::Wrong);
+        if let Some(rights) = self.configured.find_plain(&digest) {
+            let standing = self.directory.standing(&rights.user, now).await?;
+            return configured_caller(&rights, standing, now).ok_or(AccessError::Wrong);
         }
         if let Some(tokens) = self.app_tokens(token) {
             let found = tokens.find(&digest, now).await?;
@@ -246,10 +246,10 @@ impl AccessService {
             let standing = self.directory.standing(&key.owner, now).await?;
             return key_caller(key, standing).ok_or(AccessError::Wrong);
         }
-        let user = self.configured.find_hashed(token, &digest, now).await;
-        let user = user.ok_or(AccessError::Wrong)?;
-        let standing = self.directory.standing(&user, now).await?;
-        configured_caller(user, standing).ok_or(AccessError::Wrong)
+        let rights = self.configured.find_hashed(token, &digest, now).await;
+        let rights = rights.ok_or(AccessError::Wrong)?;
+        let standing = self.directory.standing(&rights.user, now).await?;
+        configured_caller(&rights, standing, now).ok_or(AccessError::Wrong)
     }
 
     async fn login_token(&self, token: &str, now: Timestamp) -> Result<Caller, AccessError> {
@@ -535,45 +535,4 @@ pub(super) fn require_person(caller: &Caller) -> Result<(), AccessError> {
         | CredentialKind::ConfiguredKey
         | CredentialKind::OAuthToken(_) => Err(caller.denied(Scope::Admin).into()),
     }
-}
-
-/// What keys of the configuration file may do: what the user may, but never administer. A user whom only the
-/// configuration names is a program.
-fn configured_caller(user: UserId, standing: Option<Standing>) -> Option<Caller> {
-    let role = match standing {
-        None => UserRole::Service,
-        Some(standing) if standing.enabled => standing.role,
-        Some(_) => return None,
-    };
-    let scopes = UserRole::Service.scopes();
-    Some(Caller::new(
-        user,
-        role,
-        scopes,
-        CredentialKind::ConfiguredKey,
-    ))
-}
-
-/// What an API key may do: nothing when its owner may nothing.
-fn key_caller(key: ApiKey, standing: Option<Standing>) -> Option<Caller> {
-    let standing = standing.filter(|standing| standing.enabled)?;
-    let credential = CredentialKind::ApiKey(key.id);
-    let caller = Caller::new(key.owner, standing.role, key.scopes, credential);
-    Some(caller.within(key.limits))
-}
-
-/// What an app may do with its access token: nothing when the user who granted it may nothing.
-fn app_caller(token: OAuthToken, standing: Option<Standing>) -> Option<Caller> {
-    let standing = standing.filter(|standing| standing.enabled)?;
-    let credential = CredentialKind::OAuthToken(token.grant.id);
-    let owner = token.grant.owner;
-    Some(Caller::new(owner, standing.role, token.scopes, credential))
-}
-
-/// What a user who signed in may do, unless something has ended the token since.
-fn login_caller(user: UserId, standing: Standing, version: u32) -> Option<Caller> {
-    (standing.enabled && standing.token_version == version).then(|| {
-        let role = standing.role;
-        Caller::new(user, role, role.scopes(), CredentialKind::Login)
-    })
 }

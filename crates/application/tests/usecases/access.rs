@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use majordomo_application::Caller;
 use majordomo_application::access::{
-    AccessConfig, AccessError, AccessPorts, AccessService, ConfiguredKey, ConfiguredSecret,
-    CreateApiKey, IssuedToken, Presented,
+    AccessConfig, AccessError, AccessPorts, AccessService, ConfiguredKey, ConfiguredRights,
+    ConfiguredSecret, CreateApiKey, IssuedToken, Presented,
 };
 use majordomo_application::ports::{ApiKeyRepository, Clock as _, PasswordHasher};
 use majordomo_domain::{CredentialKind, RequestSource, Scope, UserId};
@@ -60,12 +60,12 @@ async fn world_on(keys: Arc<dyn ApiKeyRepository>) -> World {
     let user = |name: &str| UserId::parse(name).unwrap();
     let configured_keys = vec![
         ConfiguredKey {
-            user: user("u1"),
             secret: ConfiguredSecret::Plain("sk-plain".to_owned()),
+            rights: ConfiguredRights::of(user("u1")),
         },
         ConfiguredKey {
-            user: user("u2"),
             secret: ConfiguredSecret::Hash(hash),
+            rights: ConfiguredRights::of(user("u2")),
         },
     ];
     let config = AccessConfig {

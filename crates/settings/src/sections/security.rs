@@ -54,6 +54,16 @@ section! {
         hash: Secret = Secret::default() => required, example "\"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA\"";
         /// UUID of the user that the key stands for.
         user_id: UserUuid = UserUuid::default() => required, example "\"018f4e6e-0000-7000-8000-000000000001\"";
+        /// What it may do; never administer. Empty: everything else.
+        scopes: Vec<String> = Vec::new();
+        /// When it stops working, as RFC 3339. Not set: never.
+        expires_at: Option<String> = None, example "\"2027-01-31T00:00:00Z\"";
+        /// Where its requests must come from, as addresses or CIDR ranges. Empty: anywhere.
+        allowed_addresses: Vec<String> = Vec::new();
+        /// The models it may ask, as `provider/model`, `provider/*` or `model`. Empty: all.
+        allowed_models: Vec<String> = Vec::new();
+        /// Requests per minute of all limited keys of its user together. Not set: as other requests.
+        requests_per_minute: Option<NonZeroU32> = None, example "60";
     }
 }
 
