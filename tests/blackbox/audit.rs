@@ -10,7 +10,9 @@ use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Finished, Options, PATIENCE, Server, WITHOUT_LIMITS, run, within};
+use crate::harness::{
+    Answer, Finished, Options, PATIENCE, Server, WITHOUT_LIMITS, let_app_in, run, within,
+};
 
 /// A place where a server is set up, so that commands can be run beside it.
 struct Place {
@@ -172,10 +174,42 @@ async fn settings(place: &Place) {
         .ok();
 }
 
+/// Lets an app in, renews its tokens and ends its access.
+async fn apps(place: &Place) {
+    const TOKENS: &str = "/api/v1/oauth/token";
+
+    let exchange = let_app_in(&place.server).await;
+    let made = place.server.post(TOKENS, &exchange).await.ok();
+    let refresh = json!({ "grant_type": "refresh_token", "refresh_token": made["refresh_token"] });
+    let made = place.server.post(TOKENS, &refresh).await.ok();
+    let token = json!({ "token": made["access_token"] });
+    place.server.post("/api/v1/oauth/revoke", &token).await.ok();
+}
+
+/// Adds a user, changes all that can be changed of them, and shuts them out.
+async fn people(place: &Place) {
+    let body = json!({ "username": "bob", "password": "bobs-password", "role": "member" });
+    let added = place.send(Method::POST, "/api/v1/users", Some(&body)).await;
+    assert!(added.status < 300, "{added:?}");
+    let path = format!("/api/v1/users/{}", text(&added.json(), "id"));
+    for (what, body) in [
+        ("role", json!({ "role": "viewer" })),
+        ("password", json!({ "password": "another-password" })),
+        ("enabled", json!({ "enabled": false })),
+        ("enabled", json!({ "enabled": true })),
+    ] {
+        let path = format!("{path}/{what}");
+        let changed = place.send(Method::PUT, &path, Some(&body)).await;
+        assert!(changed.status < 300, "{body}: {changed:?}");
+    }
+}
+
 /// Everything that is done over the wire and by the command line, and its entry.
 async fn everything_is_recorded(mut place: Place) {
     logins(&place).await;
     keys(&place).await;
+    apps(&place).await;
+    people(&place).await;
     sessions(&place).await;
     settings(&place).await;
     let file = place.config.path().with_extension("backup");
@@ -202,6 +236,10 @@ async fn everything_is_recorded(mut place: Place) {
         "identity.update",
         "login.refuse",
         "login.success",
+        "oauth.consent",
+        "oauth.refresh",
+        "oauth.revoke",
+        "oauth.token",
         "scope.deny",
         "secrets.rotate",
         "self_audit.run",
@@ -211,7 +249,12 @@ async fn everything_is_recorded(mut place: Place) {
         "settings.update",
         "token.regenerate",
         "usage.clear",
+        "user.add",
+        "user.disable",
+        "user.enable",
+        "user.password",
         "user.register",
+        "user.role",
     ] {
         assert!(
             acts.contains_key(action),

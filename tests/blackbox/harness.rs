@@ -1,6 +1,7 @@
 //! What the tests share: the program under test and the world around it.
 
 mod answer;
+mod app;
 mod binary;
 mod collector;
 mod events;
@@ -10,6 +11,7 @@ mod socket;
 mod waiting;
 
 pub(crate) use answer::Answer;
+pub(crate) use app::let_app_in;
 pub(crate) use binary::{Finished, binary, run, run_with_input, workspace};
 pub(crate) use collector::Collector;
 pub(crate) use events::{Broken, Event, EventStream, parse_events};

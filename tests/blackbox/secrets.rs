@@ -9,7 +9,7 @@ use majordomo_infrastructure_system::archive::read_archive;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, ModelServer, Options, Refused, Server, binary, run};
+use crate::harness::{Answer, ModelServer, Options, Refused, Server, binary, let_app_in, run};
 
 /// The user's password.
 const PASSWORD: &str = "canary-password-5d6e7f8091a2";
@@ -30,7 +30,6 @@ const OVER_API: [(&str, &str); 4] = [
 const IN_CONFIG: &str = "sk-canary-in-config-7f3a91c2d4e5";
 /// One that is refused.
 const REFUSED: &str = "sk-canary-refused-0c1d2e3f4a5b6c7d8e9f";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -132,42 +131,9 @@ impl Watched {
 
     /// Lets an app in: code, access and refresh token.
     async fn app_tokens(&mut self) {
-        let query = "client_id=pocketpaw-desktop&redirect_uri=http%3A%2F%2Flocalhost%3A54321&scope=chat&state=x\
-                     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-        let path = format!("/api/v1/oauth/authorize?{query}");
-        let page = self
-            .server
-            .anonymous(Method::GET, &path)
-            .send()
-            .await
-            .unwrap();
-        let page = Answer::of(page).await.with_status(200);
-        let (_, rest) = page
-            .text
-            .split_once("name=\"consent_token\" value=\"")
-            .unwrap();
-        let consent = rest.split('"').next().unwrap();
-        let sent = self
-            .server
-            .anonymous(Method::POST, "/api/v1/oauth/authorize/consent")
-            .header("origin", format!("http://{}", self.server.address))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(format!("{query}&consent_token={consent}&action=allow"))
-            .send()
-            .await
-            .unwrap();
-        let location = reqwest::Url::parse(sent.headers()["location"].to_str().unwrap()).unwrap();
-        let code = location
-            .query_pairs()
-            .find(|(name, _)| name == "code")
-            .unwrap()
-            .1
-            .into_owned();
-        self.secrets.insert("code".to_owned(), code.clone());
-        let exchange = json!({
-            "grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER,
-            "client_id": "pocketpaw-desktop", "redirect_uri": "http://localhost:54321"
-        });
+        let exchange = let_app_in(&self.server).await;
+        self.secrets
+            .insert("code".to_owned(), text(&exchange, "code"));
         let made = self
             .issue(
                 "access token",
