@@ -209,7 +209,7 @@ async fn complete(server: &Server, credential: (&str, &str), model: &str) -> Ans
 async fn a_script_uses_a_limited_key_and_nothing_gets_around_its_limits() {
     let model = ModelServer::start().await;
     let config = format!(
-        "{WITHOUT_LIMITS}localhost_auth_bypass = false\n[budgets]\nassumed_output_tokens = 10\n{}",
+        "{WITHOUT_LIMITS}localhost_auth_bypass = false\n[budgets]\nmax_output_tokens = 10\n{}",
         model.settings()
     );
     let server = Server::start(Options::config(config)).await;

@@ -47,11 +47,11 @@ pub struct AddUser {
     pub username: String,
     /// What they may do at most. The owner can be added once, by whoever holds the master token.
     pub role: UserRole,
-    /// 6..=1024 bytes; none for a program.
+    /// 6..=1024 characters; none for a program.
     pub password: Option<String>,
 }
 
-/// Shortest and longest password, in bytes. Pixcode's clients promise that 6 are enough.
+/// Shortest and longest password, in characters. Pixcode's clients promise that 6 are enough.
 const PASSWORD_LEN: std::ops::RangeInclusive<usize> = 6..=1024;
 /// Users listed, and added, at most.
 const MAX_USERS: u32 = 10_000;
@@ -239,7 +239,7 @@ impl UserService {
             _ => (None, self.nobody().await.clone()),
         };
         let right = match hash {
-            Some(hash) if request.password.len() <= *PASSWORD_LEN.end() => {
+            Some(hash) if request.password.chars().count() <= *PASSWORD_LEN.end() => {
                 self.hasher.verify(hash, request.password).await
             }
             _ => false,
@@ -459,7 +459,7 @@ fn parse_username(text: &str) -> Result<Username, UserError> {
 }
 
 fn check_password(password: &str) -> Result<(), UserError> {
-    if PASSWORD_LEN.contains(&password.len()) {
+    if PASSWORD_LEN.contains(&password.chars().count()) {
         Ok(())
     } else {
         Err(invalid("password", "must have 6 to 1024 characters"))
