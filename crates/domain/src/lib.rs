@@ -22,7 +22,9 @@ pub use address::{AddressRange, InvalidAddressRange};
 pub use audit::{
     AuditChain, AuditEntry, AuditHash, AuditOutcome, AuditRecord, RequestId, RequestSource,
 };
-pub use ids::{ApiKeyId, ClientId, GrantId, InvalidId, MemoryId, MessageId, RunId, SessionId, UserId};
+pub use ids::{
+    ApiKeyId, ClientId, GrantId, InvalidId, MemoryId, MessageId, RunId, SessionId, UserId,
+};
 pub use memory::{
     Importance, Memory, MemoryAuthor, MemoryKind, MemorySource, MemoryTrust, MemoryTurn,
 };
