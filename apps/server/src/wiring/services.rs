@@ -56,6 +56,7 @@ pub(crate) async fn services(
         usage.budgets().clone(),
     )
     .await?;
+    let memory = super::memory::memory(storage, &live, clock.clone(), ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -79,6 +80,7 @@ pub(crate) async fn services(
     let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {
         audit,
+        memory,
         self_audit,
         completions: Arc::new(CompletionService::new(
             models.clone(),

@@ -18,8 +18,8 @@ const NONE: u32 = u32::MAX;
 const PREFIX: usize = 5;
 
 /// What an entry of the index stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EntryId {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum EntryId {
     /// A memory.
     Memory(MemoryId),
     /// A stored message.
@@ -39,7 +39,7 @@ pub(crate) struct NewEntry<'a> {
 }
 
 /// A word in an entry.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Occurrence {
     word: u32,
     count: u16,
@@ -94,6 +94,7 @@ pub(crate) struct MemoryIndex {
     by_session: HashMap<Box<str>, u32>,
     removed: usize,
     total_length: f64,
+    sessions_length: f32,
 }
 
 /// The position of what is added next to a list. No list comes near this many.
@@ -126,14 +127,20 @@ impl MemoryIndex {
     }
 
     /// Puts an entry in, in place of the one with the same id. Entries of a session come in the order of the
-    /// conversation.
+    /// conversation; one that says the same as before keeps its place there.
     pub(crate) fn put(&mut self, new: NewEntry<'_>) {
-        self.remove(&new.id);
         let stems = words::stems(new.text);
         let length = u16::try_from(stems.len()).map_or(f32::from(u16::MAX), f32::from);
         let tells_time = stems.iter().any(|stem| words::is_time(stem));
+        let words = self.count_words(stems);
+        let known = self.by_id.get(&new.id).copied().unwrap_or(NONE);
+        if let Some(entry) = at_mut(&mut self.entries, known).filter(|e| e.words == words) {
+            entry.importance = to_f32(new.importance);
+            return;
+        }
+        self.remove(&new.id);
         let position = next_position(&self.entries);
-        let words = self.note_words(stems, position);
+        self.post(&words, position);
         let (session, previous) = self.join_session(new.session, position, length);
         if let Some(previous) = at_mut(&mut self.entries, previous) {
             previous.next = position;
@@ -168,16 +175,8 @@ impl MemoryIndex {
         }
     }
 
-    /// Changes what an entry weighs.
-    pub(crate) fn weigh(&mut self, id: &EntryId, importance: f64) {
-        let position = self.by_id.get(id).copied().unwrap_or(NONE);
-        if let Some(entry) = at_mut(&mut self.entries, position) {
-            entry.importance = to_f32(importance);
-        }
-    }
-
-    /// Counts the words of the entry at `position`.
-    fn note_words(&mut self, stems: Vec<String>, position: u32) -> Box<[Occurrence]> {
+    /// Counts words, each once, by their numbers.
+    fn count_words(&mut self, stems: Vec<String>) -> Box<[Occurrence]> {
         let mut numbers: Vec<u32> = stems.into_iter().map(|stem| self.word(stem)).collect();
         numbers.sort_unstable();
         let counted = numbers.chunk_by(|a, b| a == b).filter_map(|same| {
@@ -186,8 +185,12 @@ impl MemoryIndex {
                 count: u16::try_from(same.len()).unwrap_or(u16::MAX),
             })
         });
-        let counted: Box<[Occurrence]> = counted.collect();
-        for occurrence in &counted {
+        counted.collect()
+    }
+
+    /// Notes that the entry at `position` holds these words.
+    fn post(&mut self, words: &[Occurrence], position: u32) {
+        for occurrence in words {
             if let Some(word) = at_mut(&mut self.words, occurrence.word) {
                 word.postings.push(Posting {
                     entry: position,
@@ -195,7 +198,6 @@ impl MemoryIndex {
                 });
             }
         }
-        counted
     }
 
     /// The number of a word, which is new or known.
@@ -242,14 +244,8 @@ impl MemoryIndex {
             return (NONE, NONE);
         };
         session.length += length;
+        self.sessions_length += length;
         (number, std::mem::replace(&mut session.newest, position))
-    }
-
-    /// Stems of an entry, each once.
-    pub(crate) fn stems_of(&self, id: &EntryId) -> Option<impl Iterator<Item = &str>> {
-        let entry = at(&self.entries, *self.by_id.get(id)?)?;
-        let words = entry.words.iter();
-        Some(words.filter_map(|occurrence| Some(&*at(&self.words, occurrence.word)?.stem)))
     }
 }
 

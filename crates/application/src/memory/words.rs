@@ -1,5 +1,6 @@
 //! Words as memory's index sees them: folded runs of letters and digits, by their English stem.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
@@ -80,6 +81,18 @@ pub(super) fn question_stems(text: &str) -> Vec<String> {
         return self::stems(text);
     }
     stems
+}
+
+/// How alike two texts are: the share of their different stems that both have. 1 where both have none.
+pub(super) fn likeness(one: &str, other: &str) -> f64 {
+    let set = |text| stems(text).into_iter().collect::<HashSet<_>>();
+    let (one, other) = (set(one), set(other));
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let all = number(one.union(&other).count());
+    if all == 0.0 {
+        return 1.0;
+    }
+    number(one.intersection(&other).count()) / all
 }
 
 /// Whether a stem tells what something is about.

@@ -15,8 +15,8 @@ use crate::memory::words;
 
 /// BM25: how soon repeating a word stops to count, and how much long texts are held back.
 const K1: f32 = 1.2;
-const B: f32 = 0.63;
-const SESSION_B: f32 = 0.75;
+const B: f32 = 0.41;
+const SESSION_B: f32 = 0.7;
 /// What the next entries of the conversation add to an entry, and the ones before it.
 const NEXT: [f32; 2] = [0.24, 0.08];
 const BEFORE: [f32; 2] = [0.01, 0.25];
@@ -24,12 +24,14 @@ const BEFORE: [f32; 2] = [0.01, 0.25];
 const ANSWERED_QUESTION: f32 = 0.69;
 /// What the whole session adds, against the best entry's 1.
 const SESSION: f32 = 0.32;
+/// How much of that all words looked for decide, and not only those of the question.
+const ALL_WORDS: f32 = 0.45;
 /// What covering all of the question adds.
-const COVERAGE: f32 = 0.31;
+const COVERAGE: f32 = 0.32;
 /// What being said by somebody the question names adds.
-const SPEAKER: f32 = 0.16;
+const SPEAKER: f32 = 0.26;
 /// What telling a time adds where the question asks for one.
-const TIME: f32 = 0.35;
+const TIME: f32 = 0.12;
 /// What lying in the time that the question names adds.
 const DATED: f32 = 0.25;
 /// What the most important entry has before the least important one.
@@ -38,11 +40,11 @@ const IMPORTANCE: f32 = 0.1;
 const RECENCY: f32 = 0.02;
 const RECENCY_DAYS: f32 = 30.0;
 /// What words with the same beginning count.
-const RELATED: f32 = 0.3;
+const RELATED: f32 = 0.63;
 /// Related words of one word at most.
 const MAX_RELATED: usize = 16;
 /// What words of the best answers so far count, how many answers are read and how many words taken.
-const FEEDBACK: f32 = 0.1;
+const FEEDBACK: f32 = 0.19;
 const FEEDBACK_ENTRIES: usize = 5;
 const FEEDBACK_WORDS: usize = 8;
 /// Words of a question that count.
@@ -61,6 +63,8 @@ pub(crate) struct RankingQuery<'a> {
     pub(crate) dates: Option<(Timestamp, Timestamp)>,
     /// At most this many answers.
     pub(crate) limit: usize,
+    /// Whether stored messages are answers too.
+    pub(crate) turns: bool,
     /// Whether words of the best answers are looked for too: better and slower.
     pub(crate) feedback: bool,
 }
@@ -135,12 +139,13 @@ impl MemoryIndex {
             self.add_word(word, &mut sums);
         }
         if query.feedback {
-            let told = self.told_by_best(&sums, &mut wanted);
+            let told = self.told_by_best(&sums, &wanted);
             for word in &told {
                 self.add_word(word, &mut sums);
             }
+            wanted.extend(told);
         }
-        self.add_sessions(&stems, &mut sums);
+        self.add_sessions(&wanted, &mut sums);
         self.weigh_up(query, &stems, &sums)
     }
 
@@ -270,7 +275,7 @@ impl MemoryIndex {
     }
 
     /// Words that tell what the best answers so far are about.
-    fn told_by_best(&self, sums: &Sums, wanted: &mut Vec<Wanted>) -> Vec<Wanted> {
+    fn told_by_best(&self, sums: &Sums, wanted: &[Wanted]) -> Vec<Wanted> {
         let score = |position: &u32| at(&sums.scores, *position).copied().unwrap_or(0.0);
         let best = best(&sums.found, FEEDBACK_ENTRIES, score);
         let known: HashSet<u32> = wanted.iter().map(|wanted| wanted.word).collect();
@@ -290,31 +295,46 @@ impl MemoryIndex {
         best_words(&candidates, &told)
     }
 
-    /// Scores each session as one long text.
-    fn add_sessions(&self, stems: &[String], sums: &mut Sums) {
-        let all = count(self.sessions.len());
-        let lengths: f32 = self.sessions.iter().map(|session| session.length).sum();
-        let mean = (lengths / all.max(1.0)).max(1.0);
-        let mut times: HashMap<u32, f32> = HashMap::new();
-        for stem in stems {
-            let Some(word) = self.by_stem.get(stem.as_str()) else {
-                continue;
-            };
-            times.clear();
-            for posting in self.postings(*word) {
-                if let Some(entry) = at(&self.entries, posting.entry)
-                    && entry.session != NONE
-                {
-                    *times.entry(entry.session).or_default() += f32::from(posting.count);
+    /// Scores each session as one long text: once by the words of the question, once by all words looked for.
+    fn add_sessions(&self, wanted: &[Wanted], sums: &mut Sums) {
+        let mut asked = HashMap::new();
+        let mut all = HashMap::new();
+        for word in wanted {
+            for (session, score) in self.session_scores(word.word) {
+                *all.entry(session).or_default() += word.weight * score;
+                if word.is_asked {
+                    *asked.entry(session).or_default() += score;
                 }
             }
-            let tells = inverse_frequency(all, count(times.len()));
-            for (session, times) in &times {
-                let length = at(&self.sessions, *session).map_or(0.0, |session| session.length);
-                *sums.sessions.entry(*session).or_default() +=
-                    tells * saturated(*times, length / mean, SESSION_B);
+        }
+        let top =
+            |scores: &HashMap<u32, f32>| scores.values().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let (top_asked, top_all) = (top(&asked), top(&all));
+        for (session, score) in all {
+            let asked = asked.get(&session).copied().unwrap_or(0.0) / top_asked;
+            let score = (1.0 - ALL_WORDS) * asked + ALL_WORDS * score / top_all;
+            sums.sessions.insert(session, score);
+        }
+    }
+
+    /// What one word says for each session.
+    fn session_scores(&self, word: u32) -> Vec<(u32, f32)> {
+        let all = count(self.sessions.len());
+        let mean = (self.sessions_length / all.max(1.0)).max(1.0);
+        let mut times: HashMap<u32, f32> = HashMap::new();
+        for posting in self.postings(word) {
+            if let Some(entry) = at(&self.entries, posting.entry)
+                && entry.session != NONE
+            {
+                *times.entry(entry.session).or_default() += f32::from(posting.count);
             }
         }
+        let tells = inverse_frequency(all, count(times.len()));
+        let score = |(session, times)| {
+            let length = at(&self.sessions, session).map_or(0.0, |session| session.length);
+            (session, tells * saturated(times, length / mean, SESSION_B))
+        };
+        times.into_iter().map(score).collect()
     }
 
     /// Puts all signals together.
@@ -357,7 +377,13 @@ impl MemoryIndex {
                 + IMPORTANCE * entry.importance
                 + RECENCY * recency(entry.created_at, query.now)
         };
-        let ranked = best(&sums.found, query.limit, score);
+        let is_wanted = |position: &u32| {
+            query.turns
+                || at(&self.entries, *position)
+                    .is_some_and(|entry| matches!(entry.id, EntryId::Memory(_)))
+        };
+        let wanted: Vec<u32> = sums.found.iter().copied().filter(is_wanted).collect();
+        let ranked = best(&wanted, query.limit, score);
         let ranked = ranked.into_iter().filter_map(|position| {
             Some(RankedEntry {
                 id: at(&self.entries, position)?.id.clone(),

@@ -31,6 +31,7 @@ fn asking<'a>(text: &'a str) -> RankingQuery<'a> {
         now: Timestamp::from_secs(30 * 86_400),
         dates: None,
         limit: 10,
+        turns: true,
         feedback: true,
     }
 }
@@ -90,7 +91,13 @@ fn a_named_time_moves_what_was_said_then_forward() {
 #[test]
 fn importance_decides_between_equals() {
     let mut index = index(&["tea", "tea"]);
-    index.weigh(&id(0), 1.0);
+    index.put(NewEntry {
+        id: id(0),
+        text: "tea",
+        session: None,
+        created_at: Timestamp::EPOCH,
+        importance: 1.0,
+    });
     assert_eq!(first(&index, "tea"), Some(id(0)));
 }
 
