@@ -8,12 +8,14 @@ mod drafts;
 mod error;
 mod index;
 mod indexes;
+mod recall;
 mod sealing;
 mod service;
 mod words;
 
 pub use drafts::{MemoryChange, NewMemory};
 pub use error::MemoryError;
+pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use service::{
     Decayed, Found, Imported, MAX_IMPORT, MemoryHit, MemoryPage, MemoryPorts, MemorySearch,

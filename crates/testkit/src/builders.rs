@@ -42,6 +42,14 @@ pub fn message_id(text: &str) -> MessageId {
     MessageId::parse(text).unwrap()
 }
 
+/// The memory id with this text.
+///
+/// # Panics
+/// When `text` is no identifier.
+pub fn memory_id(text: &str) -> MemoryId {
+    MemoryId::parse(text).unwrap()
+}
+
 /// The run id with this text.
 ///
 /// # Panics

@@ -200,12 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for none in [
-            "",
-            "may I ask?",
-            "99999999 days ago",
-            "room 12345",
-        ] {
+        for none in ["", "may I ask?", "99999999 days ago", "room 12345"] {
             check(none, None);
         }
     }

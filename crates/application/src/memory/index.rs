@@ -6,6 +6,7 @@
 mod ranking;
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use majordomo_domain::{MemoryId, MessageId, SessionId, Timestamp};
 
@@ -95,6 +96,8 @@ pub(crate) struct MemoryIndex {
     removed: usize,
     total_length: f64,
     sessions_length: f32,
+    /// Lists of past questions, for the next ones.
+    spare: Mutex<Vec<ranking::Sums>>,
 }
 
 /// The position of what is added next to a list. No list comes near this many.

@@ -1,7 +1,7 @@
 //! The indexes of the owners who are asking, kept in memory and caught up with storage.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -40,9 +40,21 @@ pub(super) struct OwnerIndex {
     pub(super) progress: tokio::sync::Mutex<Progress>,
     /// When it was last asked for.
     used: AtomicU64,
+    /// When it was last caught up for a turn, in microseconds since the epoch.
+    refreshed: AtomicI64,
 }
 
 impl OwnerIndex {
+    /// Whether catching up is due at `now`; who is told so has to do it. Both are in microseconds.
+    pub(super) fn is_due(&self, now: i64, pause: i64) -> bool {
+        let last = self.refreshed.load(Ordering::Relaxed);
+        let due = last == 0 || now.saturating_sub(last) >= pause;
+        due && self
+            .refreshed
+            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
     pub(super) fn read(&self) -> RwLockReadGuard<'_, MemoryIndex> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,6 +102,16 @@ impl MemoryIndexes {
         drop(progress);
         self.make_room(owner);
         Ok(index)
+    }
+
+    /// Reads new memories into the owner's index, and no messages.
+    pub(super) async fn catch_up_memories(&self, owner: &UserId) -> Result<(), RepositoryError> {
+        let index = self.of(owner);
+        let mut progress = index.progress.lock().await;
+        self.read_memories(owner, &index, &mut progress).await?;
+        drop(progress);
+        self.make_room(owner);
+        Ok(())
     }
 
     /// Reads what is new in storage into the index.

@@ -118,9 +118,9 @@ pub struct MemorySearch {
 pub struct MemoryService {
     memories: Arc<dyn MemoryRepository>,
     turns: Arc<dyn TurnRepository>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
-    indexes: MemoryIndexes,
+    pub(super) indexes: MemoryIndexes,
 }
 
 impl MemoryService {
@@ -171,12 +171,13 @@ impl MemoryService {
         }
         let one = std::slice::from_ref(&memory);
         match self.memories.insert(owner, one, MAX_MEMORIES).await? {
-            MemoryInsert::Full => Err(MemoryError::Full),
-            MemoryInsert::Stored => Ok(StoredMemory {
-                memory,
-                merged: false,
-            }),
+            MemoryInsert::Full => return Err(MemoryError::Full),
+            MemoryInsert::Stored => self.indexes.catch_up(owner, &index, &mut progress).await?,
         }
+        Ok(StoredMemory {
+            memory,
+            merged: false,
+        })
     }
 
     /// The stored memory that says the same, where there is one.
@@ -187,6 +188,7 @@ impl MemoryService {
             dates: None,
             limit: ALIKE,
             turns: false,
+            postings: usize::MAX,
             feedback: false,
         });
         let ids: Vec<MemoryId> = ranked
@@ -447,6 +449,7 @@ impl MemoryService {
                 dates: named_time(&search.text, now),
                 limit: limit.saturating_mul(SPARE),
                 turns: search.turns,
+                postings: usize::MAX,
                 feedback: true,
             };
             index.read().rank(&query)
@@ -520,7 +523,7 @@ impl MemoryService {
     }
 
     /// Notes that these were found. Nobody waits for it.
-    fn touch(&self, owner: &UserId, hits: &[MemoryHit]) {
+    pub(super) fn touch(&self, owner: &UserId, hits: &[MemoryHit]) {
         let ids = hits.iter().filter_map(|hit| match &hit.found {
             Found::Memory(memory) => Some(memory.id.clone()),
             Found::Turn(_) => None,

@@ -9,6 +9,7 @@ mod commands;
 mod events;
 mod fairness;
 mod faults;
+mod memory;
 mod models;
 mod operations;
 mod people;

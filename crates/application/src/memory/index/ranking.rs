@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 
 use majordomo_domain::Timestamp;
 
@@ -52,6 +53,9 @@ const MAX_WORDS: usize = 32;
 /// The newest entries of a word that count: what stands everywhere tells little, and must not cost much.
 const MAX_POSTINGS: usize = 20_000;
 
+/// Lists kept for the next questions.
+const MAX_SPARE: usize = 2;
+
 /// A question.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RankingQuery<'a> {
@@ -65,6 +69,8 @@ pub(crate) struct RankingQuery<'a> {
     pub(crate) limit: usize,
     /// Whether stored messages are answers too.
     pub(crate) turns: bool,
+    /// The newest entries of a word that count, at most.
+    pub(crate) postings: usize,
     /// Whether words of the best answers are looked for too: better and slower.
     pub(crate) feedback: bool,
 }
@@ -80,8 +86,8 @@ pub(crate) struct RankedEntry {
 }
 
 /// Sums for each entry, and which entries have one.
-#[derive(Default)]
-struct Sums {
+#[derive(Debug, Default)]
+pub(super) struct Sums {
     windows: Vec<f32>,
     in_window: Vec<u32>,
     scores: Vec<f32>,
@@ -129,24 +135,54 @@ impl MemoryIndex {
         stems.truncate(MAX_WORDS);
         let asked = self.numbers(&stems);
         let mut wanted = self.with_related(&asked);
-        let mut sums = Sums {
-            windows: vec![0.0; self.entries.len()],
-            scores: vec![0.0; self.entries.len()],
-            coverage: vec![0.0; self.entries.len()],
-            ..Sums::default()
-        };
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut sums = self.take_sums();
         for word in &wanted {
-            self.add_word(word, &mut sums);
+            self.add_word(word, query.postings, &mut sums);
         }
         if query.feedback {
             let told = self.told_by_best(&sums, &wanted);
             for word in &told {
-                self.add_word(word, &mut sums);
+                self.add_word(word, query.postings, &mut sums);
             }
             wanted.extend(told);
         }
-        self.add_sessions(&wanted, &mut sums);
-        self.weigh_up(query, &stems, &sums)
+        self.add_sessions(&wanted, query.postings, &mut sums);
+        let ranked = self.weigh_up(query, &stems, &sums);
+        self.keep_sums(sums);
+        ranked
+    }
+
+    /// Sums that are all zero, one for each entry.
+    fn take_sums(&self) -> Sums {
+        let mut sums = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .unwrap_or_default();
+        for list in [&mut sums.windows, &mut sums.scores, &mut sums.coverage] {
+            list.resize(self.entries.len(), 0.0);
+        }
+        sums
+    }
+
+    /// Keeps the lists for the next question: making them anew costs more than most questions.
+    fn keep_sums(&self, mut sums: Sums) {
+        for position in sums.found.drain(..) {
+            for list in [&mut sums.scores, &mut sums.coverage] {
+                if let Some(sum) = at_mut(list, position) {
+                    *sum = 0.0;
+                }
+            }
+        }
+        sums.sessions.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MAX_SPARE {
+            spare.push(sums);
+        }
     }
 
     /// The words of the question that stand anywhere, each once.
@@ -184,9 +220,9 @@ impl MemoryIndex {
         wanted
     }
 
-    fn postings(&self, word: u32) -> &[Posting] {
+    fn postings(&self, word: u32, most: usize) -> &[Posting] {
         let postings = at(&self.words, word).map_or(&[][..], |word| &word.postings);
-        let older = postings.len().saturating_sub(MAX_POSTINGS);
+        let older = postings.len().saturating_sub(most.min(MAX_POSTINGS));
         postings.get(older..).unwrap_or_default()
     }
 
@@ -196,9 +232,9 @@ impl MemoryIndex {
     }
 
     /// Adds what one word says for each entry and its window.
-    fn add_word(&self, wanted: &Wanted, sums: &mut Sums) {
+    fn add_word(&self, wanted: &Wanted, most: usize, sums: &mut Sums) {
         let tells = self.tells(wanted.word);
-        for posting in self.postings(wanted.word) {
+        for posting in self.postings(wanted.word, most) {
             let Some(entry) = at(&self.entries, posting.entry).filter(|e| !e.is_removed) else {
                 continue;
             };
@@ -296,11 +332,11 @@ impl MemoryIndex {
     }
 
     /// Scores each session as one long text: once by the words of the question, once by all words looked for.
-    fn add_sessions(&self, wanted: &[Wanted], sums: &mut Sums) {
+    fn add_sessions(&self, wanted: &[Wanted], most: usize, sums: &mut Sums) {
         let mut asked = HashMap::new();
         let mut all = HashMap::new();
         for word in wanted {
-            for (session, score) in self.session_scores(word.word) {
+            for (session, score) in self.session_scores(word.word, most) {
                 *all.entry(session).or_default() += word.weight * score;
                 if word.is_asked {
                     *asked.entry(session).or_default() += score;
@@ -318,11 +354,11 @@ impl MemoryIndex {
     }
 
     /// What one word says for each session.
-    fn session_scores(&self, word: u32) -> Vec<(u32, f32)> {
+    fn session_scores(&self, word: u32, most: usize) -> Vec<(u32, f32)> {
         let all = count(self.sessions.len());
         let mean = (self.sessions_length / all.max(1.0)).max(1.0);
         let mut times: HashMap<u32, f32> = HashMap::new();
-        for posting in self.postings(word) {
+        for posting in self.postings(word, most) {
             if let Some(entry) = at(&self.entries, posting.entry)
                 && entry.session != NONE
             {

@@ -32,6 +32,7 @@ fn asking<'a>(text: &'a str) -> RankingQuery<'a> {
         dates: None,
         limit: 10,
         turns: true,
+        postings: usize::MAX,
         feedback: true,
     }
 }
