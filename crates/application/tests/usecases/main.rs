@@ -13,6 +13,7 @@ mod memory;
 mod models;
 mod operations;
 mod people;
+mod recall;
 mod recovery;
 mod sessions;
 mod settings;

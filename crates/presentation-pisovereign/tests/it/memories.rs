@@ -132,7 +132,7 @@ async fn many_are_imported_once() {
     .await
     .json();
     assert_eq!(hits[0]["content"], "Ben: In Oslo");
-    assert_eq!(hits[0]["created_at"], "2024-05-08T10:01:00Z");
+    assert_eq!(hits[0]["created_at"], "2024-05-08T10:01:00.000Z");
     assert_eq!(hits[0]["sources"][0]["conversation_id"], "talk");
     let bad = json!({ "memories": [{ "content": "x", "created_at": "yesterday" }] });
     site.ask(bearer(post("/v1/memories/import", bad), ALICE))
