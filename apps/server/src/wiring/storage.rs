@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, MemoryRepository, OAuthRepository, RunJournal,
-    SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth, TurnRepository, UsageLedger,
-    UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, MemoryRepository, OAuthRepository,
+    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
+    TurnRepository, UsageLedger, UserRepository,
 };
 use majordomo_infrastructure_postgres::{PostgresConfig, PostgresCopy, PostgresStore};
 use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteCopy, SqliteStore};
