@@ -160,12 +160,9 @@ pub(super) fn import_ids(owner: &UserId, batch: &[NewMemory]) -> Vec<Option<Memo
         let digest: [u8; 32] = hash.finalize().into();
         let times = seen.entry(digest).or_default();
         *times += 1;
-        let hex: String = digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        MemoryId::parse(format!("import-{hex}-{times}")).ok()
+        let (half, _) = digest.split_first_chunk::<16>()?;
+        let hex = u128::from_be_bytes(*half);
+        MemoryId::parse(format!("import-{hex:032x}-{times}")).ok()
     };
     batch.iter().map(id).collect()
 }

@@ -231,18 +231,16 @@ impl MemoryIndex {
         let Some(id) = session else {
             return (NONE, NONE);
         };
-        let number = match self.by_session.get(id.as_str()) {
-            Some(number) => *number,
-            None => {
-                let number = next_position(&self.sessions);
-                self.by_session.insert(id.as_str().into(), number);
-                self.sessions.push(SessionWords {
-                    length: 0.0,
-                    newest: NONE,
-                });
-                number
-            }
-        };
+        let known = self.by_session.get(id.as_str()).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = next_position(&self.sessions);
+            self.by_session.insert(id.as_str().into(), number);
+            self.sessions.push(SessionWords {
+                length: 0.0,
+                newest: NONE,
+            });
+            number
+        });
         let Some(session) = at_mut(&mut self.sessions, number) else {
             return (NONE, NONE);
         };

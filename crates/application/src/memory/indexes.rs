@@ -19,7 +19,7 @@ const MAX_ENTRIES: usize = 1_500_000;
 /// Entries of all owners whose indexes are kept at hand.
 const MAX_KEPT: usize = 2_000_000;
 /// A session's time may be set some time before it can be read.
-const OVERLAP: Duration = Duration::from_secs(60);
+const OVERLAP: Duration = Duration::from_mins(1);
 /// What a turn is worth beside memories.
 const TURN_IMPORTANCE: f64 = 0.5;
 

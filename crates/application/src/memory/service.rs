@@ -488,7 +488,9 @@ impl MemoryService {
         hits.truncate(limit);
         if !gone.is_empty() {
             let mut index = index.write();
-            gone.into_iter().for_each(|id| index.remove(id));
+            for id in gone {
+                index.remove(id);
+            }
         }
         Ok(hits)
     }
