@@ -63,6 +63,13 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     Failure::from_problems(problems)
 }
 
+/// Measures how well memory recalls, with a program that is an example of the black-box tests.
+pub(crate) fn memory(file: &str) -> Outcome {
+    let file =
+        std::path::absolute(file).map_err(|error| Failure::new(format!("{file}: {error}")))?;
+    programs::memory(&file)
+}
+
 /// What was measured, and what could not be.
 #[derive(Default)]
 struct Results {

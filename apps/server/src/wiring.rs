@@ -3,6 +3,7 @@
 mod audit;
 mod copies;
 mod http;
+mod memory;
 mod models;
 mod oauth;
 mod operations;

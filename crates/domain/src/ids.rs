@@ -107,6 +107,11 @@ id! {
     GrantId
 }
 
+id! {
+    /// A memory: something the agent was told to keep, or keeps by itself.
+    MemoryId
+}
+
 impl UserId {
     /// The operator: who holds the master token or connects from the same machine.
     pub fn operator() -> Self {

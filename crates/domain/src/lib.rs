@@ -6,6 +6,7 @@ pub mod access;
 pub mod address;
 pub mod audit;
 pub mod ids;
+pub mod memory;
 pub mod message;
 pub mod model;
 pub mod oauth;
@@ -21,7 +22,12 @@ pub use address::{AddressRange, InvalidAddressRange};
 pub use audit::{
     AuditChain, AuditEntry, AuditHash, AuditOutcome, AuditRecord, RequestId, RequestSource,
 };
-pub use ids::{ApiKeyId, ClientId, GrantId, InvalidId, MessageId, RunId, SessionId, UserId};
+pub use ids::{
+    ApiKeyId, ClientId, GrantId, InvalidId, MemoryId, MessageId, RunId, SessionId, UserId,
+};
+pub use memory::{
+    Importance, Memory, MemoryAuthor, MemoryKind, MemorySource, MemoryTrust, MemoryTurn,
+};
 pub use message::{Image, ImageSource, Message, MessageStatus, Role};
 pub use model::{ModelRef, Usage};
 pub use oauth::{

@@ -1,6 +1,6 @@
 //! Runs and their journals. Everything that takes time is a run; a run is its list of events.
 
-use crate::{MessageId, RunId, SessionId, Timestamp, Usage, UserId};
+use crate::{MemoryId, MessageId, RunId, SessionId, Timestamp, Usage, UserId};
 
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,6 +127,8 @@ pub enum RunEventKind {
     Started,
     /// A model was asked and did not answer; the next one follows.
     Hop(Hop),
+    /// Memories that entered the prompt, by their ids.
+    Recalled(Vec<MemoryId>),
     /// A piece of the answer.
     Text(String),
     /// A piece of the model's reasoning.
@@ -142,7 +144,7 @@ pub enum RunEventKind {
 impl RunEventKind {
     /// Whether the event shows something of the answer: a run that has shown nothing may begin again unnoticed.
     pub const fn is_shown(&self) -> bool {
-        !matches!(self, Self::Started | Self::Hop(_))
+        !matches!(self, Self::Started | Self::Hop(_) | Self::Recalled(_))
     }
 }
 

@@ -2,8 +2,8 @@
 //! has its stored form here.
 
 use majordomo_domain::{
-    Hop, Image, ImageSource, MessageId, Outcome, RunEvent, RunEventKind, RunOptions, RunStatus,
-    Timestamp, ToolCall, ToolOutput, Usage,
+    Hop, Image, ImageSource, MemoryId, MessageId, Outcome, RunEvent, RunEventKind, RunOptions,
+    RunStatus, Timestamp, ToolCall, ToolOutput, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ enum StoredKind {
         code: String,
         message: String,
     },
+    Recalled(Vec<String>),
     Text(String),
     Reasoning(String),
     ToolCalled {
@@ -85,6 +86,9 @@ impl From<&RunEventKind> for StoredKind {
                 code,
                 message,
             },
+            RunEventKind::Recalled(ids) => {
+                Self::Recalled(ids.into_iter().map(MemoryId::into_string).collect())
+            }
             RunEventKind::Text(text) => Self::Text(text),
             RunEventKind::Reasoning(text) => Self::Reasoning(text),
             RunEventKind::ToolCalled(ToolCall {
@@ -136,6 +140,10 @@ impl StoredKind {
                 code,
                 message,
             }),
+            Self::Recalled(ids) => {
+                let ids: Result<_, _> = ids.into_iter().map(MemoryId::parse).collect();
+                RunEventKind::Recalled(ids.ok()?)
+            }
             Self::Text(text) => RunEventKind::Text(text),
             Self::Reasoning(text) => RunEventKind::Reasoning(text),
             Self::ToolCalled {

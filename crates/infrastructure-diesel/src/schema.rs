@@ -233,3 +233,43 @@ diesel::table! {
         open_calls -> BigInt,
     }
 }
+
+diesel::table! {
+    memory_owners (owner) {
+        owner -> Text,
+        last_revision -> BigInt,
+        memories -> BigInt,
+    }
+}
+
+diesel::table! {
+    memories (id) {
+        id -> Text,
+        owner -> Text,
+        kind -> Text,
+        content -> Text,
+        summary -> Text,
+        importance -> Double,
+        tags -> Text,
+        sources -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        accessed_at -> BigInt,
+        access_count -> BigInt,
+        decayed_at -> BigInt,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    memory_vectors (memory_id) {
+        memory_id -> Text,
+        owner -> Text,
+        model -> Text,
+        dimension -> BigInt,
+        vector -> Binary,
+    }
+}
+
+diesel::joinable!(memory_vectors -> memories (memory_id));
+diesel::allow_tables_to_appear_in_same_query!(memories, memory_vectors);

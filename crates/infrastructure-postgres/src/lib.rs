@@ -13,8 +13,9 @@ mod tls;
 
 pub use copy::PostgresCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
-    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
-    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselMemoryRepository,
+    DieselMemoryVectors, DieselOAuthRepository, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselSettingsRepository, DieselStorageHealth, DieselTurnRepository,
+    DieselUsageLedger, DieselUserRepository,
 };
 pub use store::{PostgresConfig, PostgresStore, StoreError};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RunJournal, SelfAuditRepository,
-    SessionRepository, SettingsRepository, StorageHealth, UsageLedger, UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, MemoryRepository, MemoryVectors, OAuthRepository,
+    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
+    TurnRepository, UsageLedger, UserRepository,
 };
 use thiserror::Error;
 
@@ -14,9 +15,10 @@ use crate::connect::Connector;
 use crate::database::Database;
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
-    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
-    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselMemoryRepository,
+    DieselMemoryVectors, DieselOAuthRepository, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselSettingsRepository, DieselStorageHealth, DieselTurnRepository,
+    DieselUsageLedger, DieselUserRepository,
 };
 
 /// Where the database is and how it is used.
@@ -159,6 +161,21 @@ impl PostgresStore {
     /// Budgets and what was spent of them.
     pub fn budgets(&self) -> Arc<dyn BudgetRepository> {
         Arc::new(DieselBudgetRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Memories.
+    pub fn memories(&self) -> Arc<dyn MemoryRepository> {
+        Arc::new(DieselMemoryRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The vectors of memories.
+    pub fn memory_vectors(&self) -> Arc<dyn MemoryVectors> {
+        Arc::new(DieselMemoryVectors::new(Arc::clone(&self.database)))
+    }
+
+    /// Stored messages as memory reads them.
+    pub fn turns(&self) -> Arc<dyn TurnRepository> {
+        Arc::new(DieselTurnRepository::new(Arc::clone(&self.database)))
     }
 
     /// Apps, and what users granted them.

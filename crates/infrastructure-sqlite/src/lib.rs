@@ -19,8 +19,9 @@ mod writer;
 
 pub use copy::SqliteCopy;
 pub use repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
-    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
-    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselMemoryRepository,
+    DieselMemoryVectors, DieselOAuthRepository, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselSettingsRepository, DieselStorageHealth, DieselTurnRepository,
+    DieselUsageLedger, DieselUserRepository,
 };
 pub use store::{SqliteConfig, SqliteStore, StoreError};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RunJournal, SelfAuditRepository,
-    SessionRepository, SettingsRepository, StorageHealth, UsageLedger, UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, MemoryRepository, MemoryVectors, OAuthRepository,
+    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
+    TurnRepository, UsageLedger, UserRepository,
 };
 use thiserror::Error;
 
@@ -13,9 +14,10 @@ use crate::database::{self, Database, Role};
 use crate::lock::{FileLock, LockError, private_file};
 use crate::migrations;
 use crate::repositories::{
-    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselOAuthRepository,
-    DieselRunJournal, DieselSelfAuditRepository, DieselSessionRepository, DieselSettingsRepository,
-    DieselStorageHealth, DieselUsageLedger, DieselUserRepository,
+    DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselMemoryRepository,
+    DieselMemoryVectors, DieselOAuthRepository, DieselRunJournal, DieselSelfAuditRepository,
+    DieselSessionRepository, DieselSettingsRepository, DieselStorageHealth, DieselTurnRepository,
+    DieselUsageLedger, DieselUserRepository,
 };
 
 /// Where the database is and how it is read.
@@ -243,6 +245,21 @@ impl SqliteStore {
     /// Budgets and what was spent of them.
     pub fn budgets(&self) -> Arc<dyn BudgetRepository> {
         Arc::new(DieselBudgetRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// Memories.
+    pub fn memories(&self) -> Arc<dyn MemoryRepository> {
+        Arc::new(DieselMemoryRepository::new(Arc::clone(&self.database)))
+    }
+
+    /// The vectors of memories.
+    pub fn memory_vectors(&self) -> Arc<dyn MemoryVectors> {
+        Arc::new(DieselMemoryVectors::new(Arc::clone(&self.database)))
+    }
+
+    /// Stored messages as memory reads them.
+    pub fn turns(&self) -> Arc<dyn TurnRepository> {
+        Arc::new(DieselTurnRepository::new(Arc::clone(&self.database)))
     }
 
     /// Apps, and what users granted them.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use majordomo_application::ports::IdGenerator;
-use majordomo_domain::{ApiKeyId, InvalidId, MessageId, RunId, SessionId, UserId};
+use majordomo_domain::{ApiKeyId, InvalidId, MemoryId, MessageId, RunId, SessionId, UserId};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -44,6 +44,10 @@ impl IdGenerator for RandomIds {
     }
 
     fn run_id(&self) -> RunId {
+        id(&Uuid::now_v7().to_string())
+    }
+
+    fn memory_id(&self) -> MemoryId {
         id(&Uuid::now_v7().to_string())
     }
 

@@ -14,7 +14,7 @@ pub use document::{DocumentInfo, SecurityDoc};
 pub use input::{Body, BodyLimit, OptionalBody, Params, PathParams, with_plain_integers};
 pub use output::{
     Html, Markdown, Media, MediaKind, NoContent, OctetStream, OneOf, PlainText, Png, Raw, Reply,
-    Sse, Upgrade,
+    Sse, Svg, Upgrade,
 };
 
 /// Marks an operation that wants a credential; each document replaces it by its own schemes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use majordomo_application::access::{AccessService, UserService};
 use majordomo_application::audit::AuditService;
 use majordomo_application::chat::{ChatService, SessionService};
+use majordomo_application::memory::MemoryService;
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::oauth::OAuthService;
 use majordomo_application::operations::HealthService;
@@ -29,6 +30,8 @@ pub struct Services {
     pub chat: Arc<ChatService>,
     /// The caller's sessions.
     pub sessions: Arc<SessionService>,
+    /// What is remembered.
+    pub memory: Arc<MemoryService>,
     /// The models on offer.
     pub models: Arc<ModelRegistry>,
     /// Asking a named model without a session.

@@ -1,4 +1,4 @@
-//! The dialect of PiSovereign's clients: `/v1/chat`, `/v1/system`, probes, metrics and their documents.
+//! The dialect of PiSovereign's clients: `/v1/chat`, `/v1/memories`, `/v1/system`, probes, metrics and their documents.
 //!
 //! Credentials come as `Authorization: Bearer`; failures are `{"error":{"code","message","details","request_id"}}`.
 //! [`configure`] registers every route by its whole path, so it needs no scope around it.
@@ -6,6 +6,7 @@
 mod chat;
 mod docs;
 mod error;
+mod memories;
 mod metrics;
 mod mount;
 mod probes;

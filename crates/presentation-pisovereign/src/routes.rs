@@ -1,10 +1,14 @@
 //! THE TABLE: every route of the dialect, in URL order.
 
 use majordomo_presentation_http::openapi::BodyLimit;
-use paperclip::actix::web::{ServiceConfig, get, post, resource};
+use paperclip::actix::web::{ServiceConfig, delete, get, post, resource};
 
 use crate::chat::{chat, resume_chat_stream, stream_chat};
 use crate::docs::{openapi_document, redoc, swagger_ui};
+use crate::memories::{
+    create_memory, decay_memories, delete_memory, get_memory, import_memories, list_memories,
+    memory_stats, search_memories,
+};
 use crate::metrics::{get_metrics, get_prometheus_metrics};
 use crate::probes::{health, ready, ready_all};
 use crate::system::{list_system_models, system_status};
@@ -28,6 +32,12 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/swagger-ui/").route(get().to(swagger_ui)))
         .service(resource("/v1/chat").app_data(BODY_LIMIT).route(post().to(chat)))
         .service(resource("/v1/chat/stream").app_data(BODY_LIMIT).route(post().to(stream_chat)).route(get().to(resume_chat_stream)))
+        .service(resource("/v1/memories").app_data(BODY_LIMIT).route(get().to(list_memories)).route(post().to(create_memory)))
+        .service(resource("/v1/memories/decay").route(post().to(decay_memories)))
+        .service(resource("/v1/memories/import").route(post().to(import_memories)))
+        .service(resource("/v1/memories/search").route(get().to(search_memories)))
+        .service(resource("/v1/memories/stats").route(get().to(memory_stats)))
+        .service(resource("/v1/memories/{id}").route(get().to(get_memory)).route(delete().to(delete_memory)))
         .service(resource("/v1/system/models").route(get().to(list_system_models)))
         .service(resource("/v1/system/status").route(get().to(system_status)));
 }

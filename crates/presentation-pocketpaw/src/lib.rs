@@ -15,6 +15,7 @@ mod events;
 mod fails;
 mod health;
 mod identity;
+mod memory;
 mod oauth;
 mod proxy;
 mod qr;

@@ -7,7 +7,7 @@ use crate::error::DIALECT;
 use crate::oauth;
 use crate::{
     agent_status, api_keys, audit, auth, budgets, chat, documentation, events, health, identity,
-    proxy, qr, self_audit, sessions, settings, system_metrics, usage, users, version,
+    memory, proxy, qr, self_audit, sessions, settings, system_metrics, usage, users, version,
 };
 
 /// Both scopes. `/api/v1` stands first: scopes do not fall through. Where another dialect has routes under `/api` too,
@@ -49,6 +49,10 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/health").route(web::get().to(health::health)))
         .service(web::resource("/health/check").route(web::post().to(health::check_health)))
         .service(web::resource("/health/errors").route(web::get().to(health::health_errors)).route(web::delete().to(health::clear_health_errors)))
+        .service(web::resource("/memory/long_term").route(web::get().to(memory::list_long_term_memories)))
+        .service(web::resource("/memory/long_term/{id}").route(web::delete().to(memory::forget_long_term_memory)))
+        .service(web::resource("/memory/settings").route(web::get().to(memory::get_memory_settings)).route(web::post().to(memory::change_memory_settings)))
+        .service(web::resource("/memory/stats").route(web::get().to(memory::memory_stats)))
         .service(web::resource("/metrics/system").route(web::get().to(system_metrics::system_metrics)))
         .service(web::resource("/metrics/usage").route(web::get().to(usage::usage)).route(web::delete().to(usage::clear_usage)))
         .service(web::resource("/metrics/usage/recent").route(web::get().to(usage::recent_usage)))
@@ -94,9 +98,16 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
         .service(web::resource("/health/check").route(web::post().to(health::dashboard_check_health)))
         .service(web::resource("/health/errors").route(web::get().to(health::dashboard_health_errors)).route(web::delete().to(health::dashboard_clear_health_errors)))
         .service(web::resource("/identity").route(web::get().to(identity::dashboard_identity)).route(web::put().to(identity::dashboard_change_identity)))
+        .service(web::resource("/memory/graph").route(web::get().to(memory::dashboard::memory_graph)))
+        .service(web::resource("/memory/graph.svg").route(web::get().to(memory::dashboard::memory_graph_drawing)))
+        .service(web::resource("/memory/long_term").route(web::get().to(memory::dashboard::dashboard_list_memories)))
+        .service(web::resource("/memory/long_term/{id}").route(web::delete().to(memory::dashboard::dashboard_forget_memory)).route(web::patch().to(memory::dashboard::dashboard_change_memory)))
+        .service(web::resource("/memory/prune").route(web::post().to(memory::dashboard::prune_memories)))
         .service(web::resource("/memory/session").route(web::get().to(sessions::dashboard::memory_session)))
         .service(web::resource("/memory/session/export").route(web::get().to(sessions::dashboard::export_memory_session)))
         .service(web::resource("/memory/sessions").route(web::get().to(sessions::dashboard::memory_sessions)))
+        .service(web::resource("/memory/settings").route(web::get().to(memory::dashboard::dashboard_memory_settings)).route(web::post().to(memory::dashboard::dashboard_change_memory_settings)))
+        .service(web::resource("/memory/stats").route(web::get().to(memory::dashboard::dashboard_memory_stats)))
         .service(web::resource("/oauth/authorize").route(web::get().to(oauth::connect::connect_service)))
         .service(web::resource("/qr").route(web::get().to(qr::dashboard_pairing_code)))
         .service(web::resource("/security-audit").route(web::post().to(self_audit::dashboard_run_security_audit)))

@@ -55,12 +55,37 @@ pub(crate) async fn get_settings(
     kernel: Data<Kernel>,
     services: Data<Services>,
 ) -> Result<Reply<SettingsResponse>, ApiError> {
+    let shown = shown_to(&kernel, &services, caller).await?;
+    Ok(Reply(SettingsResponse(shown)))
+}
+
+/// What a caller is shown.
+pub(crate) async fn shown_to(
+    kernel: &Kernel,
+    services: &Services,
+    caller: Caller,
+) -> Result<Map<String, Value>, ApiError> {
     let settings = Arc::clone(&services.settings);
     let view = kernel
         .core()
         .run(async move { settings.view(&caller).await })
         .await?;
-    Ok(Reply(SettingsResponse(shown::shown(&view))))
+    Ok(shown::shown(&view))
+}
+
+/// Changes settings, of those named `names` only: others are ignored like unknown ones.
+pub(crate) async fn change_some(
+    kernel: &Kernel,
+    services: &Services,
+    caller: Caller,
+    request: ChangeSettingsRequest,
+    names: &[&str],
+) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
+    let mut body = request.0;
+    if let Some(settings) = body.as_object_mut() {
+        settings.retain(|name, _| names.contains(&name.as_str()));
+    }
+    change_all(kernel, services, caller, body).await
 }
 
 /// PUT /api/v1/settings: changes settings, all that are named or none
@@ -74,8 +99,16 @@ pub(crate) async fn change_settings(
     services: Data<Services>,
     body: Body<ChangeSettingsRequest>,
 ) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
+    change_all(&kernel, &services, caller, body.0.0).await
+}
+
+async fn change_all(
+    kernel: &Kernel,
+    services: &Services,
+    caller: Caller,
+    body: Value,
+) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
     let settings = Arc::clone(&services.settings);
-    let body = body.0.0;
     let changed = kernel
         .core()
         .run(async move {

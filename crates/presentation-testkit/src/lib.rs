@@ -23,6 +23,7 @@ use majordomo_presentation_http::rate_limit::RateLimitConfig;
 use majordomo_presentation_http::{Core, KernelParts, Mounts, Services};
 use majordomo_testkit::audit::{audit_service, self_audit_service};
 use majordomo_testkit::builders::user;
+use majordomo_testkit::memory::memory_service;
 use majordomo_testkit::oauth::{oauth, oauth_config};
 use majordomo_testkit::settings::{SimpleSettingsLayers, settings_service};
 use majordomo_testkit::usage::usage_service;
@@ -140,6 +141,7 @@ impl Setup {
         );
         let layers = SimpleSettingsLayers::over(self.agent);
         let services = Services {
+            memory: memory_service(store.clone(), clock.clone()),
             audit: audit_service(store.clone(), clock.clone()),
             self_audit: self_audit_service(&store, clock.clone()),
             settings: settings_service(

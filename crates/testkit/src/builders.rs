@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use majordomo_application::ports::{Answer, NewTurn};
 use majordomo_domain::{
-    ApiKey, ApiKeyId, AuditRecord, Channel, CredentialKind, Message, MessageId, MessageStatus,
-    Outcome, RequestSource, Role, Run, RunEvent, RunEventKind, RunId, RunKind, RunOptions,
-    RunStatus, Scope, Scopes, Session, SessionId, Timestamp, Usage, User, UserId, UserRole,
-    Username,
+    ApiKey, ApiKeyId, AuditRecord, Channel, CredentialKind, Importance, Memory, MemoryAuthor,
+    MemoryId, MemoryKind, MemorySource, Message, MessageId, MessageStatus, Outcome, RequestSource,
+    Role, Run, RunEvent, RunEventKind, RunId, RunKind, RunOptions, RunStatus, Scope, Scopes,
+    Session, SessionId, Timestamp, Usage, User, UserId, UserRole, Username,
 };
 
 /// The user with this name.
@@ -40,6 +40,14 @@ pub fn session_id(text: &str) -> SessionId {
 /// When `text` is no identifier.
 pub fn message_id(text: &str) -> MessageId {
     MessageId::parse(text).unwrap()
+}
+
+/// The memory id with this text.
+///
+/// # Panics
+/// When `text` is no identifier.
+pub fn memory_id(text: &str) -> MemoryId {
+    MemoryId::parse(text).unwrap()
 }
 
 /// The run id with this text.
@@ -188,6 +196,30 @@ pub fn text_event(seq: u64, text: &str) -> RunEvent {
 /// What is recorded of a session that is deleted or cleared.
 pub fn erasure() -> AuditRecord {
     AuditRecord::of_system("session.delete", at(0))
+}
+
+/// The owner's `number`th memory, of what was said, made at `at(number)`.
+///
+/// # Panics
+/// When `owner` is no identifier.
+pub fn memory(owner: &str, number: u32, content: &str) -> Memory {
+    let when = at(i64::from(number));
+    Memory {
+        id: MemoryId::parse(format!("memory-{owner}-{number}")).unwrap(),
+        owner: user(owner),
+        content: content.to_owned(),
+        summary: Memory::summarize(content),
+        kind: MemoryKind::Context,
+        importance: Importance::DEFAULT,
+        tags: Vec::new(),
+        sources: vec![MemorySource::of(MemoryAuthor::User)],
+        created_at: when,
+        updated_at: when,
+        accessed_at: when,
+        access_count: 0,
+        decayed_at: when,
+        revision: 0,
+    }
 }
 
 /// The owner's active key, made at `at(number)`, with the scopes `chat` and `sessions`.

@@ -13,9 +13,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, MessageWindow, OAuthRepository, RepositoryError,
-    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
-    UsageLedger, UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, MemoryRepository, MemoryVectors, MessageWindow,
+    OAuthRepository, RepositoryError, RunJournal, SelfAuditRepository, SessionRepository,
+    SettingsRepository, StorageHealth, TurnRepository, UsageLedger, UserRepository,
 };
 use majordomo_domain::{Message, SessionId, UserId};
 
@@ -26,6 +26,7 @@ pub mod events;
 pub mod finishing;
 pub mod health;
 pub mod journal;
+pub mod memories;
 pub mod oauth;
 pub mod removal;
 pub mod search;
@@ -55,6 +56,12 @@ pub struct Stores {
     pub usage: Arc<dyn UsageLedger>,
     /// Budgets and what was spent of them.
     pub budgets: Arc<dyn BudgetRepository>,
+    /// Memories.
+    pub memories: Arc<dyn MemoryRepository>,
+    /// The vectors of memories.
+    pub memory_vectors: Arc<dyn MemoryVectors>,
+    /// Messages as memory reads them.
+    pub turns: Arc<dyn TurnRepository>,
     /// Whether storage answers.
     pub health: Arc<dyn StorageHealth>,
     /// The audit log.
@@ -79,6 +86,9 @@ impl Stores {
             + SettingsRepository
             + UsageLedger
             + BudgetRepository
+            + MemoryRepository
+            + MemoryVectors
+            + TurnRepository
             + StorageHealth
             + 'static,
     {
@@ -91,6 +101,9 @@ impl Stores {
             settings: store.clone(),
             usage: store.clone(),
             budgets: store.clone(),
+            memories: store.clone(),
+            memory_vectors: store.clone(),
+            turns: store.clone(),
             audit: store.clone(),
             self_audit: store.clone(),
             health: store,
@@ -122,7 +135,7 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
 
 /// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `removal`, `journal`,
 /// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`, `spending`,
-/// `audit`, `self_audit`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
+/// `audit`, `self_audit`, `memories`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
 /// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
 /// ```ignore
@@ -344,6 +357,19 @@ macro_rules! contract_tests {
             ended_and_surplus_grants_are_removed
             a_client_reads_back
             clients_are_bounded
+        }
+        $crate::contract_suite! { memories:
+            a_memory_reads_back
+            a_taken_memory_id_is_a_conflict
+            a_full_memory_stores_nothing
+            another_owners_memory_does_not_exist
+            memories_are_listed_in_order
+            a_memory_is_replaced_once
+            revisions_are_never_shared
+            a_forgotten_memory_is_gone
+            vectors_of_two_spaces_are_never_mixed
+            a_rewritten_memory_loses_its_vector
+            messages_are_turns
         }
         $crate::contract_suite! { health:
             a_working_store_says_so

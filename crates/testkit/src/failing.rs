@@ -1,5 +1,6 @@
 //! A store that fails when it is told to, around any other.
 
+mod memories;
 mod oauth;
 mod ports;
 mod usage;
@@ -9,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, OAuthRepository, RepositoryError, RunJournal,
-    SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth, UsageLedger,
-    UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, MemoryRepository, MemoryVectors, OAuthRepository,
+    RepositoryError, RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository,
+    StorageHealth, TurnRepository, UsageLedger, UserRepository,
 };
 use tokio::sync::Notify;
 
@@ -49,6 +50,9 @@ pub struct FailingStore {
     settings: Arc<dyn SettingsRepository>,
     usage: Arc<dyn UsageLedger>,
     budgets: Arc<dyn BudgetRepository>,
+    memories: Arc<dyn MemoryRepository>,
+    memory_vectors: Arc<dyn MemoryVectors>,
+    turns: Arc<dyn TurnRepository>,
     health: Arc<dyn StorageHealth>,
     down: AtomicBool,
     stalled: AtomicBool,
@@ -71,6 +75,9 @@ impl FailingStore {
             settings: stores.settings.clone(),
             usage: stores.usage.clone(),
             budgets: stores.budgets.clone(),
+            memories: stores.memories.clone(),
+            memory_vectors: stores.memory_vectors.clone(),
+            turns: stores.turns.clone(),
             health: stores.health.clone(),
             down: AtomicBool::new(false),
             stalled: AtomicBool::new(false),

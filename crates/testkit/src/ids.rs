@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use majordomo_application::ports::IdGenerator;
-use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId, UserId};
+use majordomo_domain::{ApiKeyId, MemoryId, MessageId, RunId, SessionId, UserId};
 
 /// Counts from 1, each kind of identifier by itself: `message-1`, `message-2`, `run-1`. API key ids and short session ids
 /// have the lengths of real ones; the `n`th secret is `n` as 32 big-endian bytes.
@@ -11,6 +11,7 @@ use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId, UserId};
 pub struct SequentialIds {
     sessions: AtomicU64,
     messages: AtomicU64,
+    memories: AtomicU64,
     runs: AtomicU64,
     keys: AtomicU64,
     users: AtomicU64,
@@ -47,6 +48,10 @@ impl IdGenerator for SequentialIds {
 
     fn run_id(&self) -> RunId {
         RunId::parse(format!("run-{}", next(&self.runs))).unwrap()
+    }
+
+    fn memory_id(&self) -> MemoryId {
+        MemoryId::parse(format!("memory-{}", next(&self.memories))).unwrap()
     }
 
     fn api_key_id(&self) -> ApiKeyId {

@@ -3,6 +3,7 @@
 mod api_keys;
 mod audit;
 mod journal;
+mod memories;
 mod oauth;
 mod search;
 mod self_audit;
@@ -40,6 +41,7 @@ struct State {
     self_audit: BTreeMap<String, SelfAuditReport>,
     oauth: oauth::Grants,
     books: usage::Books,
+    remembered: memories::Remembered,
     settings: BTreeMap<(UserId, String), StoredSetting>,
 }
 

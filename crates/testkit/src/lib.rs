@@ -12,6 +12,7 @@ pub mod fold;
 pub mod ids;
 pub mod in_memory;
 pub mod load;
+pub mod memory;
 pub mod oauth;
 pub mod postgres;
 pub mod scripted_model;

@@ -13,7 +13,9 @@ pub(crate) const WORD: &str = "zebrafinch";
 pub(crate) const CANARY: &str = "kq7canary";
 
 /// What a request may name.
-pub(crate) const KINDS: [&str; 7] = ["session", "run", "key", "grant", "user", "model", "date"];
+pub(crate) const KINDS: [&str; 8] = [
+    "session", "run", "key", "grant", "user", "memory", "model", "date",
+];
 
 /// Ids of one object of each kind.
 #[derive(Debug, Clone)]
@@ -28,6 +30,7 @@ impl Ids {
             ("key", "01a1fe00-0000-7000-8000-000000000001".to_owned()),
             ("grant", "0123456789abcdef0123456789abcdef".to_owned()),
             ("user", "01a1fe00-0000-7000-8000-000000000002".to_owned()),
+            ("memory", "01a1fe00-0000-7000-8000-000000000003".to_owned()),
             ("model", "no-such-model".to_owned()),
             ("date", "2001-01-01".to_owned()),
         ])
@@ -117,7 +120,10 @@ pub(crate) async fn seed(server: &Server) -> Ids {
     let key = server.post("/api/v1/auth/api-keys", &key).await.ok();
     let user = json!({ "username": "zoe", "password": "correct horse" });
     let user = server.post("/api/v1/users", &user).await.ok();
+    let memory = json!({ "content": text, "summary": text, "tags": [CANARY] });
+    let memory = server.post("/v1/memories", &memory).await.with_status(201);
     Ids(vec![
+        ("memory", memory.json()["id"].as_str().unwrap().to_owned()),
         ("session", session.to_owned()),
         ("run", run.to_owned()),
         ("key", key["id"].as_str().unwrap().to_owned()),

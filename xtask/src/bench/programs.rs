@@ -65,6 +65,24 @@ pub(crate) fn fill() -> Outcome<PathBuf> {
     Ok(tree::root().join("target/release/examples/fill"))
 }
 
+/// Builds the server and the program that measures its memory, and runs that on the conversations in `file`.
+pub(crate) fn memory(file: &Path) -> Outcome {
+    let server = ["build", "--release", "--package", "majordomo-server"];
+    let example = [
+        "build",
+        "--release",
+        "--package",
+        "majordomo-tests",
+        "--example",
+        "memory_bench",
+    ];
+    cargo(&server, &[])?;
+    cargo(&example, &[])?;
+    let built = tree::root().join("target/release");
+    let mut command = Command::new(built.join("examples/memory_bench"));
+    process::run(command.arg(built.join("majordomo")).arg(file), BUILD_LIMIT)
+}
+
 /// Builds one of the tools. Cargo writes a lock file beside the manifest, and the tools' folder is not ours, so it
 /// builds what is laid out below `target`.
 fn tool(tools: &Path, name: &str) -> Outcome<PathBuf> {

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use majordomo_application::access::AccessTokens;
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
+use majordomo_application::memory::MemoryService;
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
-use majordomo_application::tools::{Calculator, CurrentTime, SearchSessions, ToolRegistry};
+use majordomo_application::tools::{
+    Calculator, CurrentTime, Forget, Recall, Remember, SearchSessions, ToolRegistry,
+};
 use majordomo_infrastructure_system::{RandomIds, SystemClock};
 use majordomo_presentation_http::Services;
 use majordomo_settings::Settings;
@@ -56,13 +59,14 @@ pub(crate) async fn services(
         usage.budgets().clone(),
     )
     .await?;
+    let memory = super::memory::memory(storage, &live, clock.clone(), ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
         clock: clock.clone(),
         ids: ids.clone(),
     };
-    let tools = tools(settings, clock.clone(), storage.sessions.clone());
+    let tools = tools(settings, clock.clone(), storage.sessions.clone(), &memory);
     let agent = agent(settings);
     let (concurrent, accepted) = (agent.max_concurrent_runs, agent.max_accepted_runs);
     let chat = ChatService::new(
@@ -73,12 +77,14 @@ pub(crate) async fn services(
         agent,
     );
     usage.budgets().tell_through(chat.event_bus().clone());
+    chat.remember_with(memory.clone());
     chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
     let health = health(settings, data_dir, storage, models.clone(), errors);
     let audit = super::audit::audit(storage.audit.clone(), data_dir);
     let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {
         audit,
+        memory,
         self_audit,
         completions: Arc::new(CompletionService::new(
             models.clone(),
@@ -106,11 +112,15 @@ fn tools(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     sessions: Arc<dyn SessionRepository>,
+    memory: &Arc<MemoryService>,
 ) -> Arc<ToolRegistry> {
     let tools: Vec<Arc<dyn Tool>> = vec![
         Arc::new(CurrentTime::new(clock)),
         Arc::new(Calculator::default()),
         Arc::new(SearchSessions::new(sessions)),
+        Arc::new(Remember::new(memory.clone())),
+        Arc::new(Recall::new(memory.clone())),
+        Arc::new(Forget::new(memory.clone())),
     ];
     Arc::new(ToolRegistry::new(
         tools,

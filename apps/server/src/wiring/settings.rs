@@ -51,6 +51,9 @@ pub enum LiveSettingsError {
         .0.display()
     )]
     MissingKey(PathBuf),
+    /// The stored key of memories is none.
+    #[error("the stored key of memories cannot be used: {0}")]
+    MemoryKey(MalformedSecretKey),
     /// No key can be made.
     #[error("no secret key can be made: the system's random source does not work")]
     Random,
@@ -118,6 +121,11 @@ pub(crate) async fn live_settings(
 }
 
 impl LiveSettings {
+    /// The secrets among them.
+    pub(crate) const fn secrets(&self) -> &SettingsSecrets {
+        &self.secrets
+    }
+
     /// The use cases over these settings.
     pub(crate) async fn service(
         self,

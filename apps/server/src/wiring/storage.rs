@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, OAuthRepository, RunJournal,
-    SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth, UsageLedger,
-    UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, MemoryRepository, OAuthRepository,
+    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
+    TurnRepository, UsageLedger, UserRepository,
 };
 use majordomo_infrastructure_postgres::{PostgresConfig, PostgresCopy, PostgresStore};
 use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteCopy, SqliteStore};
@@ -36,6 +36,8 @@ pub(crate) struct Storage {
     pub(crate) budgets: Arc<dyn BudgetRepository>,
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) self_audit: Arc<dyn SelfAuditRepository>,
+    pub(crate) memories: Arc<dyn MemoryRepository>,
+    pub(crate) turns: Arc<dyn TurnRepository>,
     pub(crate) health: Arc<dyn StorageHealth>,
 }
 
@@ -55,6 +57,8 @@ pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Stor
                 budgets: store.budgets(),
                 audit: store.audit(),
                 self_audit: store.self_audit(),
+                memories: store.memories(),
+                turns: store.turns(),
                 health: store.health(),
             })
         }
@@ -71,6 +75,8 @@ pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Stor
                 budgets: store.budgets(),
                 audit: store.audit(),
                 self_audit: store.self_audit(),
+                memories: store.memories(),
+                turns: store.turns(),
                 health: store.health(),
             })
         }

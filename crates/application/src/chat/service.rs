@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,6 +27,7 @@ use super::reply::Turn;
 use crate::caller::Caller;
 use crate::error::FieldError;
 use crate::events::EventBus;
+use crate::memory::MemoryService;
 use crate::models::{ModelRegistry, estimate_tool_tokens};
 use crate::ports::{Clock, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository};
 use crate::runs::{RunLog, RunStream};
@@ -143,6 +144,8 @@ pub struct ChatService {
     admission: Arc<Admission>,
     live: Mutex<HashMap<RunId, Arc<RunLog>>>,
     failures: Failures,
+    /// What turns recall from, where they do.
+    pub(super) memory: OnceLock<Arc<MemoryService>>,
     events: Arc<EventBus>,
 }
 
@@ -176,6 +179,7 @@ impl ChatService {
             admission,
             live: Mutex::new(HashMap::new()),
             failures: Failures::default(),
+            memory: OnceLock::new(),
             events,
         })
     }
@@ -414,6 +418,11 @@ impl ChatService {
     /// configuration.
     pub fn reconfigure(&self, config: AgentConfig) {
         self.config.store(Arc::new(config));
+    }
+
+    /// Lets turns recall what is remembered, from now on. Only the first memory given counts.
+    pub fn remember_with(&self, memory: Arc<MemoryService>) {
+        self.memory.get_or_init(|| memory);
     }
 
     /// Lets the agent be somebody else.

@@ -256,7 +256,7 @@ impl ChatService {
             Ok(model) => model,
             Err(error) => return Err(Self::no_answer(error, writer)),
         };
-        let mut messages = self.context(turn, &model).await?;
+        let mut messages = self.context(turn, &model, writer).await?;
         let mut breaker = LoopBreaker::default();
         let config = self.config();
         for _ in 0..config.max_steps {
@@ -292,9 +292,10 @@ impl ChatService {
         &self,
         turn: &PendingTurn,
         model: &ModelRef,
+        writer: &mut JournalWriter,
     ) -> Result<Vec<ModelMessage>, End> {
         let (options, config) = (&turn.run.options, self.config());
-        let prompt = options
+        let mut prompt = options
             .system_prompt
             .clone()
             .unwrap_or_else(|| self.system_prompt(&turn.run.owner));
@@ -305,6 +306,15 @@ impl ChatService {
         let asked = options.max_tokens.or(config.max_tokens).map(u64::from);
         let reserve = asked.unwrap_or(window / ANSWER_SHARE).min(window / 2);
         let budget = window - reserve;
+        if let Some(memory) = self.memory.get() {
+            let recalled = memory
+                .recall(&turn.caller, &turn.message.text, budget)
+                .await;
+            if let Some(recalled) = recalled {
+                writer.push(RunEventKind::Recalled(recalled.memories));
+                prompt.push_str(&recalled.text);
+            }
+        }
         let history = self.history(turn, budget).await?;
         Ok(context::build(&prompt, &history, &turn.message, budget))
     }

@@ -111,6 +111,7 @@ fn state(newest: &RunEvent) -> Option<ActivityState> {
     Some(match &newest.kind {
         RunEventKind::Started
         | RunEventKind::Hop(_)
+        | RunEventKind::Recalled(_)
         | RunEventKind::Reasoning(_)
         | RunEventKind::ToolReturned(_) => ActivityState::Thinking,
         RunEventKind::ToolCalled(call) => ActivityState::UsingTool {

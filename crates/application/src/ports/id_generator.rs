@@ -1,6 +1,6 @@
 //! Identifiers and secrets as a port, so that tests are exact.
 
-use majordomo_domain::{ApiKeyId, MessageId, RunId, SessionId, UserId};
+use majordomo_domain::{ApiKeyId, MemoryId, MessageId, RunId, SessionId, UserId};
 
 /// Makes identifiers and secrets.
 pub trait IdGenerator: Send + Sync {
@@ -16,6 +16,8 @@ pub trait IdGenerator: Send + Sync {
     fn api_key_id(&self) -> ApiKeyId;
     /// A user id: a time-ordered `UUIDv7`.
     fn user_id(&self) -> UserId;
+    /// A memory id: a time-ordered `UUIDv7`.
+    fn memory_id(&self) -> MemoryId;
     /// 256 bits from the system's random source. MUST be unpredictable outside tests.
     fn secret(&self) -> [u8; 32];
 }

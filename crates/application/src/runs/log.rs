@@ -69,7 +69,10 @@ pub(crate) fn weight(event: &RunEvent) -> usize {
         RunEventKind::Text(text) | RunEventKind::Reasoning(text) => text.len(),
         RunEventKind::ToolCalled(call) => call.arguments.len(),
         RunEventKind::ToolReturned(output) => output.content.len(),
-        RunEventKind::Started | RunEventKind::Hop(_) | RunEventKind::Finished(_) => 0,
+        RunEventKind::Started
+        | RunEventKind::Hop(_)
+        | RunEventKind::Recalled(_)
+        | RunEventKind::Finished(_) => 0,
     }
 }
 

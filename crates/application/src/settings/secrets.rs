@@ -5,10 +5,14 @@ use std::sync::Arc;
 use majordomo_domain::{AuditRecord, UserId};
 use thiserror::Error;
 
-use crate::ports::settings_repository::{Resealed, SettingsRepository, StoredSetting, StoredValue};
+use crate::ports::settings_repository::{
+    Resealed, SettingChange, SettingsRepository, StoredSetting, StoredValue,
+};
 use crate::ports::{RepositoryError, SecretBox, SecretError, SecretPlace, SecretText, StoredLayer};
 use crate::settings::{MAX_SETTINGS, SettingsError};
 
+/// Who owns what the server keeps for itself: nobody can sign in under this name.
+const SERVER: &str = "majordomo:server";
 /// Most sealed settings of all owners.
 const MAX_SEALED: u32 = 100_000;
 
@@ -79,6 +83,37 @@ impl SettingsSecrets {
         // Recorded even where nothing was sealed: the key is another one from now on.
         self.repository.reseal(&changes, audit).await?;
         Ok(changes.len())
+    }
+
+    /// A secret that the server keeps for itself under `name`, sealed like all others. Where there is none yet, `fresh`
+    /// is kept from now on.
+    pub async fn own(
+        &self,
+        name: &str,
+        fresh: SecretText,
+        audit: &AuditRecord,
+    ) -> Result<SecretText, SettingsError> {
+        let owner = UserId::parse(SERVER).map_err(|error| RepositoryError::Other(error.into()))?;
+        if let Some(secret) = self.find(&owner, name).await? {
+            return Ok(secret);
+        }
+        let sealed = self.seal(&owner, name, &fresh)?;
+        let change = SettingChange {
+            owner: owner.clone(),
+            name: name.to_owned(),
+            value: Some(StoredValue::Sealed(sealed)),
+        };
+        self.repository.change(&[change], audit.at, audit).await?;
+        // Another process may have been faster.
+        Ok(self.find(&owner, name).await?.unwrap_or(fresh))
+    }
+
+    async fn find(&self, owner: &UserId, name: &str) -> Result<Option<SecretText>, SettingsError> {
+        let stored = self.repository.list(owner, MAX_SETTINGS).await?;
+        match stored.iter().find(|setting| setting.name == name) {
+            Some(setting) => Ok(self.open(setting)?),
+            None => Ok(None),
+        }
     }
 
     /// Whether any secret is stored.

@@ -33,6 +33,7 @@ fn name(kind: &SystemEventKind) -> &'static str {
             RunEventKind::ToolCalled(_) => "called",
             RunEventKind::ToolReturned(_) => "returned",
             RunEventKind::Hop(_) => "hop",
+            RunEventKind::Recalled(_) => "recalled",
             RunEventKind::Finished(_) => "finished",
         },
         SystemEventKind::Health(_) => "health",

@@ -224,6 +224,8 @@ media! {
     Markdown = "text/markdown; charset=utf-8", false;
     /// An image.
     Png = "image/png", true;
+    /// A drawing.
+    Svg = "image/svg+xml", false;
     /// Bytes.
     OctetStream = "application/octet-stream", true;
 }

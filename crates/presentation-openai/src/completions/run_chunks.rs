@@ -37,9 +37,10 @@ pub(super) fn render(run: &Run, event: &RunEvent, include_usage: bool) -> Vec<Fr
         RunEventKind::Started => one(Delta::first()),
         RunEventKind::Text(text) => one(Delta::text(text)),
         RunEventKind::Reasoning(text) => one(Delta::reasoning(text)),
-        RunEventKind::Hop(_) | RunEventKind::ToolCalled(_) | RunEventKind::ToolReturned(_) => {
-            Vec::new()
-        }
+        RunEventKind::Hop(_)
+        | RunEventKind::Recalled(_)
+        | RunEventKind::ToolCalled(_)
+        | RunEventKind::ToolReturned(_) => Vec::new(),
         RunEventKind::Finished(outcome) => last_frames(&head, outcome),
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn render(run: &Run, event: &RunEvent) -> Option<Frame> {
         RunEventKind::Finished(outcome) => Some(last(run, outcome)),
         RunEventKind::Started
         | RunEventKind::Hop(_)
+        | RunEventKind::Recalled(_)
         | RunEventKind::Reasoning(_)
         | RunEventKind::ToolCalled(_)
         | RunEventKind::ToolReturned(_) => None,

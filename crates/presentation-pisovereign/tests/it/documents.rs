@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::support::{Site, get};
 
-const OPERATIONS: [&str; 13] = [
+const OPERATIONS: [&str; 21] = [
+    "delete /v1/memories/{id}",
     "get /api-docs/openapi.json",
     "get /health",
     "get /metrics",
@@ -17,10 +18,17 @@ const OPERATIONS: [&str; 13] = [
     "get /redoc",
     "get /swagger-ui/",
     "get /v1/chat/stream",
+    "get /v1/memories",
+    "get /v1/memories/search",
+    "get /v1/memories/stats",
+    "get /v1/memories/{id}",
     "get /v1/system/models",
     "get /v1/system/status",
     "post /v1/chat",
     "post /v1/chat/stream",
+    "post /v1/memories",
+    "post /v1/memories/decay",
+    "post /v1/memories/import",
 ];
 
 #[actix_web::test]

@@ -9,6 +9,7 @@
 mod chat;
 mod documents;
 mod failures;
+mod memories;
 mod metrics;
 mod probes;
 mod streams;

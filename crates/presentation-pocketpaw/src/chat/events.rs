@@ -98,7 +98,7 @@ fn start(run: &Run) -> StreamEvent {
 fn told(run: &Run, event: &RunEvent) -> Option<StreamEvent> {
     Some(match &event.kind {
         RunEventKind::Started => start(run),
-        RunEventKind::Hop(_) => return None,
+        RunEventKind::Hop(_) | RunEventKind::Recalled(_) => return None,
         RunEventKind::Text(piece) => StreamEvent::Chunk {
             content: piece.clone(),
             kind: "text",

@@ -178,7 +178,7 @@ fn dashboard<'a>(run: &'a Run, event: &'a RunEventKind) -> Vec<DashboardFrame<'a
             ]
         }
         // Another model takes over; what comes next tells the rest.
-        RunEventKind::Hop(_) => Vec::new(),
+        RunEventKind::Hop(_) | RunEventKind::Recalled(_) => Vec::new(),
         RunEventKind::Text(content) => vec![DashboardFrame::Message {
             content,
             is_stream_chunk: true,
@@ -296,7 +296,7 @@ impl<'a> DocumentedFrame<'a> {
 
 fn documented(event: &RunEventKind) -> Vec<DocumentedFrame<'_>> {
     match event {
-        RunEventKind::Started | RunEventKind::Hop(_) => Vec::new(),
+        RunEventKind::Started | RunEventKind::Hop(_) | RunEventKind::Recalled(_) => Vec::new(),
         RunEventKind::Text(content) => vec![DocumentedFrame::Chunk { content }],
         RunEventKind::Reasoning(content) => vec![DocumentedFrame::Thinking { content }],
         RunEventKind::ToolCalled(call) => vec![DocumentedFrame::ToolStart {

@@ -15,6 +15,7 @@ mod dashboard;
 mod events;
 mod health;
 mod identity;
+mod memory;
 mod oauth;
 mod proxy;
 mod qr;

@@ -7,7 +7,9 @@ use majordomo_domain::{
 };
 
 use super::{Stores, assert_conflict};
-use crate::builders::{erasure, event, message_id, run_id, session_id, text_event, turn, user};
+use crate::builders::{
+    erasure, event, memory_id, message_id, run_id, session_id, text_event, turn, user,
+};
 
 /// A running turn with its first event stored.
 async fn running(stores: &Stores, session: &str) -> NewTurn {
@@ -51,6 +53,7 @@ fn every_kind() -> Vec<RunEventKind> {
             message: "Too many \"requests\".".to_owned(),
         }),
         RunEventKind::Text("Grüße".to_owned()),
+        RunEventKind::Recalled(vec![memory_id("m-1"), memory_id("m-2")]),
         RunEventKind::Reasoning("hm …\n".to_owned()),
         RunEventKind::ToolCalled(ToolCall {
             id: "call_1".to_owned(),

@@ -29,6 +29,7 @@ fn every_case_is_listed_in_the_macro() {
         include_str!("../../src/contract/self_audit.rs"),
         include_str!("../../src/contract/health.rs"),
         include_str!("../../src/contract/oauth.rs"),
+        include_str!("../../src/contract/memories.rs"),
     ];
     let cases = suites
         .iter()

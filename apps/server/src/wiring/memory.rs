@@ -1,0 +1,36 @@
+//! Memory from storage.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use majordomo_application::memory::{MemoryPorts, MemoryService, SealedMemories};
+use majordomo_application::ports::{Clock, IdGenerator, SecretText};
+use majordomo_domain::AuditRecord;
+use majordomo_infrastructure_system::{SecretKeys, XChaChaSecretBox};
+
+use super::settings::{LiveSettings, LiveSettingsError};
+use super::storage::Storage;
+
+/// The key that seals memories, itself sealed among the settings: changing the server's key leaves memories alone.
+const MEMORY_KEY: &str = "memory.key";
+
+/// What is remembered, sealed at rest.
+pub(crate) async fn memory(
+    storage: &Storage,
+    live: &LiveSettings,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+) -> Result<Arc<MemoryService>, LiveSettingsError> {
+    let fresh = SecretText::new(STANDARD.encode(ids.secret()));
+    let record = AuditRecord::of_system("memory.key.create", clock.now());
+    let key = live.secrets().own(MEMORY_KEY, fresh, &record).await?;
+    let keys = SecretKeys::parse(key.expose()).map_err(LiveSettingsError::MemoryKey)?;
+    let secrets = Arc::new(XChaChaSecretBox::new(keys));
+    Ok(Arc::new(MemoryService::new(MemoryPorts {
+        memories: Arc::new(SealedMemories::new(storage.memories.clone(), secrets)),
+        turns: storage.turns.clone(),
+        clock,
+        ids,
+    })))
+}

@@ -1,0 +1,264 @@
+//! The indexes of the owners who are asking, kept in memory and caught up with storage.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use majordomo_domain::{MemoryTurn, SessionId, Timestamp, UserId};
+
+use super::index::{EntryId, MemoryIndex, NewEntry};
+use crate::ports::{MemoryRepository, RepositoryError, SessionMark, TurnRepository};
+
+/// Memories or messages read at once.
+const BATCH: u32 = 1_000;
+/// Sessions looked at at once.
+const SESSIONS: u32 = 500;
+/// Entries of one owner: what is beyond cannot be found by words. About 400 bytes each.
+const MAX_ENTRIES: usize = 1_500_000;
+/// Entries of all owners whose indexes are kept at hand.
+const MAX_KEPT: usize = 2_000_000;
+/// A session's time may be set some time before it can be read.
+const OVERLAP: Duration = Duration::from_mins(1);
+/// What a turn is worth beside memories.
+const TURN_IMPORTANCE: f64 = 0.5;
+
+/// How far an index has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    revision: u64,
+    active_until: Option<Timestamp>,
+    /// Position of the newest message read of each session.
+    sessions: HashMap<SessionId, u64>,
+}
+
+/// One owner's index.
+#[derive(Debug, Default)]
+pub(super) struct OwnerIndex {
+    index: RwLock<MemoryIndex>,
+    /// Held while the index catches up, and while memories are compared before one is stored.
+    pub(super) progress: tokio::sync::Mutex<Progress>,
+    /// When it was last asked for.
+    used: AtomicU64,
+    /// When it was last caught up for a turn, in microseconds since the epoch.
+    refreshed: AtomicI64,
+}
+
+impl OwnerIndex {
+    /// Whether catching up is due at `now`; who is told so has to do it. Both are in microseconds.
+    pub(super) fn is_due(&self, now: i64, pause: i64) -> bool {
+        let last = self.refreshed.load(Ordering::Relaxed);
+        let due = last == 0 || now.saturating_sub(last) >= pause;
+        due && self
+            .refreshed
+            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, MemoryIndex> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, MemoryIndex> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The indexes at hand.
+pub(super) struct MemoryIndexes {
+    memories: Arc<dyn MemoryRepository>,
+    turns: Arc<dyn TurnRepository>,
+    owners: Mutex<HashMap<UserId, Arc<OwnerIndex>>>,
+    uses: AtomicU64,
+}
+
+impl MemoryIndexes {
+    pub(super) fn new(memories: Arc<dyn MemoryRepository>, turns: Arc<dyn TurnRepository>) -> Self {
+        Self {
+            memories,
+            turns,
+            owners: Mutex::default(),
+            uses: AtomicU64::default(),
+        }
+    }
+
+    /// The owner's index as it is; empty where nobody has asked before.
+    pub(super) fn of(&self, owner: &UserId) -> Arc<OwnerIndex> {
+        let mut owners = self.owners();
+        let index = owners.entry(owner.clone()).or_default().clone();
+        let used = self.uses.fetch_add(1, Ordering::Relaxed);
+        index.used.store(used, Ordering::Relaxed);
+        index
+    }
+
+    /// The owner's index, caught up with storage.
+    pub(super) async fn caught_up(
+        &self,
+        owner: &UserId,
+    ) -> Result<Arc<OwnerIndex>, RepositoryError> {
+        let index = self.of(owner);
+        let mut progress = index.progress.lock().await;
+        self.catch_up(owner, &index, &mut progress).await?;
+        drop(progress);
+        self.make_room(owner);
+        Ok(index)
+    }
+
+    /// Reads new memories into the owner's index, and no messages.
+    pub(super) async fn catch_up_memories(&self, owner: &UserId) -> Result<(), RepositoryError> {
+        let index = self.of(owner);
+        let mut progress = index.progress.lock().await;
+        self.read_memories(owner, &index, &mut progress).await?;
+        drop(progress);
+        self.make_room(owner);
+        Ok(())
+    }
+
+    /// Reads what is new in storage into the index.
+    pub(super) async fn catch_up(
+        &self,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+    ) -> Result<(), RepositoryError> {
+        if index.read().is_worn() {
+            *index.write() = MemoryIndex::default();
+            *progress = Progress::default();
+        }
+        self.read_memories(owner, index, progress).await?;
+        self.read_sessions(owner, index, progress).await
+    }
+
+    async fn read_memories(
+        &self,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+    ) -> Result<(), RepositoryError> {
+        loop {
+            let changed = self
+                .memories
+                .changes(owner, progress.revision, BATCH)
+                .await?;
+            let Some(last) = changed.last() else {
+                return Ok(());
+            };
+            let (revision, read) = (last.revision, changed.len());
+            let mut writing = index.write();
+            for memory in &changed {
+                let id = EntryId::Memory(memory.id.clone());
+                if writing.len() >= MAX_ENTRIES && !writing.contains(&id) {
+                    continue;
+                }
+                writing.put(NewEntry {
+                    id,
+                    text: &memory.content,
+                    session: memory.source().and_then(|source| source.session.as_ref()),
+                    created_at: memory.created_at,
+                    importance: memory.importance.get(),
+                });
+            }
+            drop(writing);
+            progress.revision = revision;
+            if !is_full(read, BATCH) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read_sessions(
+        &self,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+    ) -> Result<(), RepositoryError> {
+        let mut since = progress.active_until.map_or(Timestamp::EPOCH, |until| {
+            let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or_default();
+            Timestamp::from_micros(until.as_micros().saturating_sub(overlap))
+        });
+        loop {
+            let marks = self.turns.sessions(owner, since, SESSIONS).await?;
+            for mark in &marks {
+                self.read_turns(owner, index, progress, mark).await?;
+            }
+            let Some(last) = marks.last() else {
+                return Ok(());
+            };
+            progress.active_until = progress.active_until.max(Some(last.updated_at));
+            if !is_full(marks.len(), SESSIONS) || last.updated_at == since {
+                return Ok(());
+            }
+            since = last.updated_at;
+        }
+    }
+
+    async fn read_turns(
+        &self,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+        mark: &SessionMark,
+    ) -> Result<(), RepositoryError> {
+        let mut read_to = progress
+            .sessions
+            .get(&mark.session)
+            .copied()
+            .unwrap_or_default();
+        while read_to < mark.last_seq {
+            let turns = self
+                .turns
+                .turns(owner, &mark.session, read_to, BATCH)
+                .await?;
+            let Some(last) = turns.last() else {
+                break;
+            };
+            read_to = last.seq;
+            put_turns(&mut index.write(), &turns);
+        }
+        // What is left out of turns is not asked for again.
+        let seen = read_to.max(mark.last_seq);
+        progress.sessions.insert(mark.session.clone(), seen);
+        Ok(())
+    }
+
+    /// Lets go of the indexes that were not asked for the longest, while there is too much in all of them. The one of
+    /// `asking` stays.
+    fn make_room(&self, asking: &UserId) {
+        let mut owners = self.owners();
+        let mut total: usize = owners.values().map(|index| index.read().len()).sum();
+        while total > MAX_KEPT && owners.len() > 1 {
+            let others = owners.iter().filter(|(owner, _)| *owner != asking);
+            let Some((owner, size)) = others
+                .min_by_key(|(_, index)| index.used.load(Ordering::Relaxed))
+                .map(|(owner, index)| (owner.clone(), index.read().len()))
+            else {
+                return;
+            };
+            owners.remove(&owner);
+            total = total.saturating_sub(size);
+        }
+    }
+
+    fn owners(&self) -> MutexGuard<'_, HashMap<UserId, Arc<OwnerIndex>>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_full(read: usize, limit: u32) -> bool {
+    u32::try_from(read).is_ok_and(|read| read >= limit)
+}
+
+fn put_turns(index: &mut MemoryIndex, turns: &[MemoryTurn]) {
+    for turn in turns {
+        if index.len() >= MAX_ENTRIES {
+            return;
+        }
+        index.put(NewEntry {
+            id: EntryId::Turn(turn.message.clone()),
+            text: &turn.text,
+            session: Some(&turn.session),
+            created_at: turn.created_at,
+            importance: TURN_IMPORTANCE,
+        });
+    }
+}

@@ -1,0 +1,564 @@
+//! The caller's memories: stored, listed, changed, forgotten, searched.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use majordomo_domain::memory::{ADDITION, MERGED_FROM};
+use majordomo_domain::{Memory, MemoryId, MemoryKind, MemoryTurn, Scope, Timestamp, UserId};
+
+use super::dates::named_time;
+use super::drafts::{MemoryChange, NewMemory, Problems, distinct, import_ids};
+use super::error::MemoryError;
+use super::index::{EntryId, RankedEntry, RankingQuery};
+use super::indexes::{MemoryIndexes, OwnerIndex};
+use super::words;
+use crate::caller::Caller;
+use crate::ports::{
+    Clock, IdGenerator, MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, TurnRepository,
+};
+
+/// Memories of one user.
+const MAX_MEMORIES: u64 = 2_000_000;
+/// Memories or hits given at once.
+const MAX_LIMIT: u32 = 500;
+/// Memories imported at once.
+pub const MAX_IMPORT: usize = 5_000;
+/// Longest question, in characters.
+const MAX_QUERY: usize = 1_000;
+/// Alike memories looked at before one is stored.
+const ALIKE: usize = 8;
+/// Memories worked on at once when all of them are.
+const PAGE: u32 = 500;
+/// Hits that no longer exist, for each that is wanted: so many more are ranked.
+const SPARE: usize = 2;
+
+/// What the service needs.
+pub struct MemoryPorts {
+    /// The memories.
+    pub memories: Arc<dyn MemoryRepository>,
+    /// Stored messages.
+    pub turns: Arc<dyn TurnRepository>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn IdGenerator>,
+}
+
+/// A memory that was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMemory {
+    /// As it is now.
+    pub memory: Memory,
+    /// Whether it was there before and what is new was merged into it.
+    pub merged: bool,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The id of each entry, in order.
+    pub ids: Vec<MemoryId>,
+    /// How many are new; the others were there already.
+    pub stored: usize,
+}
+
+/// A page of memories.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryPage {
+    /// In the order asked for.
+    pub memories: Vec<Memory>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// What running decay did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Decayed {
+    /// Memories looked at.
+    pub processed: u64,
+    /// Of which faded.
+    pub decayed: u64,
+    /// Of which forgotten.
+    pub removed: u64,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// A memory.
+    Memory(Box<Memory>),
+    /// A stored message.
+    Turn(MemoryTurn),
+}
+
+/// A hit of a search, and why it is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryHit {
+    /// What was found.
+    pub found: Found,
+    /// Larger is better; comparable within one answer only.
+    pub score: f64,
+    /// The share of the question's words, weighted by what they tell, that it or what was said around it holds: 0 to 1.
+    pub coverage: f64,
+}
+
+/// A question to the memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemorySearch {
+    /// In plain words.
+    pub text: String,
+    /// At most this many hits.
+    pub limit: u32,
+    /// Whether stored messages are searched too.
+    pub turns: bool,
+}
+
+/// Stores, lists, changes, forgets and searches memories.
+pub struct MemoryService {
+    memories: Arc<dyn MemoryRepository>,
+    turns: Arc<dyn TurnRepository>,
+    pub(super) clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+    pub(super) indexes: MemoryIndexes,
+}
+
+impl MemoryService {
+    /// A service over stored memories and messages.
+    pub fn new(ports: MemoryPorts) -> Self {
+        let MemoryPorts {
+            memories,
+            turns,
+            clock,
+            ids,
+        } = ports;
+        Self {
+            indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
+            memories,
+            turns,
+            clock,
+            ids,
+        }
+    }
+
+    /// Remembers something; what is much like a memory of the same kind is merged into it.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        new: NewMemory,
+    ) -> Result<StoredMemory, MemoryError> {
+        caller.require_change(Scope::Memory)?;
+        new.validate()?;
+        let (owner, now) = (&caller.user, self.clock.now());
+        let memory = new.into_memory(self.ids.memory_id(), owner.clone(), now);
+        let index = self.indexes.of(owner);
+        // What is stored meanwhile by others of this owner waits: two alike memories must not miss each other.
+        let mut progress = index.progress.lock().await;
+        self.indexes.catch_up(owner, &index, &mut progress).await?;
+        if let Some(alike) = self.alike(&memory, &index).await?
+            && let Some(merged) = alike.merged_with(&memory, now)
+        {
+            let rewritten = merged.content != alike.content;
+            let one = std::slice::from_ref(&merged);
+            if self.memories.replace(owner, one, rewritten).await? == 0 {
+                return Err(MemoryError::Changed);
+            }
+            let memory = merged;
+            return Ok(StoredMemory {
+                memory,
+                merged: true,
+            });
+        }
+        let one = std::slice::from_ref(&memory);
+        match self.memories.insert(owner, one, MAX_MEMORIES).await? {
+            MemoryInsert::Full => return Err(MemoryError::Full),
+            MemoryInsert::Stored => self.indexes.catch_up(owner, &index, &mut progress).await?,
+        }
+        Ok(StoredMemory {
+            memory,
+            merged: false,
+        })
+    }
+
+    /// The stored memory that says the same, where there is one.
+    async fn alike(&self, new: &Memory, index: &OwnerIndex) -> Result<Option<Memory>, MemoryError> {
+        let ranked = index.read().rank(&RankingQuery {
+            text: &new.content,
+            now: new.created_at,
+            dates: None,
+            limit: ALIKE,
+            turns: false,
+            postings: usize::MAX,
+            feedback: false,
+        });
+        let ids: Vec<MemoryId> = ranked
+            .into_iter()
+            .filter_map(|entry| memory_id(entry.id))
+            .collect();
+        let likeness = |memory: &Memory| {
+            let parts = memory.content.split(ADDITION);
+            parts
+                .map(|part| words::likeness(part, &new.content))
+                .fold(0.0, f64::max)
+        };
+        let candidates = self.memories.find(&new.owner, &ids).await?;
+        let alike = candidates
+            .into_iter()
+            .filter(|memory| memory.kind == new.kind)
+            .map(|memory| (likeness(&memory), memory))
+            .filter(|(likeness, _)| *likeness >= MERGED_FROM)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(alike.map(|(_, memory)| memory))
+    }
+
+    /// Remembers many things as they are, [`MAX_IMPORT`] at most: nothing is merged, and what was imported before is not
+    /// stored again.
+    pub async fn import(
+        &self,
+        caller: &Caller,
+        batch: Vec<NewMemory>,
+    ) -> Result<Imported, MemoryError> {
+        caller.require_change(Scope::Memory)?;
+        let mut problems = Problems::default();
+        if batch.len() > MAX_IMPORT {
+            problems.add("memories", format!("must not be more than {MAX_IMPORT}"));
+        }
+        problems.check()?;
+        for new in &batch {
+            new.validate()?;
+        }
+        let (owner, now) = (&caller.user, self.clock.now());
+        let ids = import_ids(owner, &batch);
+        let ids: Vec<MemoryId> = ids
+            .into_iter()
+            .map(|id| id.unwrap_or_else(|| self.ids.memory_id()))
+            .collect();
+        let known = self.memories.find(owner, &ids).await?;
+        let known: HashSet<MemoryId> = known.into_iter().map(|memory| memory.id).collect();
+        let fresh: Vec<Memory> = batch
+            .into_iter()
+            .zip(&ids)
+            .filter(|(_, id)| !known.contains(id))
+            .map(|(new, id)| new.into_memory(id.clone(), owner.clone(), now))
+            .collect();
+        match self.memories.insert(owner, &fresh, MAX_MEMORIES).await? {
+            MemoryInsert::Full => Err(MemoryError::Full),
+            MemoryInsert::Stored => Ok(Imported {
+                ids,
+                stored: fresh.len(),
+            }),
+        }
+    }
+
+    /// One memory.
+    pub async fn get(&self, caller: &Caller, id: &MemoryId) -> Result<Memory, MemoryError> {
+        caller.require(Scope::Memory)?;
+        let found = self
+            .memories
+            .find(&caller.user, std::slice::from_ref(id))
+            .await?;
+        found.into_iter().next().ok_or(MemoryError::NotFound)
+    }
+
+    /// A page of memories; limits above 500 count as 500.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: MemoryFilter,
+    ) -> Result<MemoryPage, MemoryError> {
+        caller.require(Scope::Memory)?;
+        let filter = MemoryFilter {
+            limit: filter.limit.clamp(1, MAX_LIMIT),
+            ..filter
+        };
+        let (memories, total) = self.memories.list(&caller.user, filter).await?;
+        Ok(MemoryPage { memories, total })
+    }
+
+    /// Changes what a memory says or is tagged with.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: &MemoryId,
+        change: MemoryChange,
+    ) -> Result<Memory, MemoryError> {
+        caller.require_change(Scope::Memory)?;
+        let mut problems = Problems::default();
+        if let Some(content) = &change.content {
+            problems.content(content);
+        }
+        if let Some(tags) = &change.tags {
+            problems.tags(tags);
+        }
+        problems.check()?;
+        let mut memory = self.get(caller, id).await?;
+        let rewritten = change
+            .content
+            .as_ref()
+            .is_some_and(|content| *content != memory.content);
+        if let Some(content) = change.content {
+            memory.summary = Memory::summarize(&content);
+            memory.content = content;
+        }
+        if let Some(tags) = change.tags {
+            memory.tags = distinct(tags);
+        }
+        memory.updated_at = self.clock.now();
+        let one = std::slice::from_ref(&memory);
+        if self.memories.replace(&caller.user, one, rewritten).await? == 0 {
+            return Err(MemoryError::Changed);
+        }
+        Ok(memory)
+    }
+
+    /// Forgets a memory.
+    pub async fn delete(&self, caller: &Caller, id: &MemoryId) -> Result<(), MemoryError> {
+        caller.require_change(Scope::Memory)?;
+        match self.forget(caller, std::slice::from_ref(id)).await? {
+            0 => Err(MemoryError::NotFound),
+            _ => Ok(()),
+        }
+    }
+
+    async fn forget(&self, caller: &Caller, ids: &[MemoryId]) -> Result<u64, MemoryError> {
+        let record = caller.record("memory.delete", self.clock.now());
+        let record = match ids {
+            [one] => record.on("memory", one),
+            many => record.with("memories", many.len()),
+        };
+        let deleted = self.memories.delete(&caller.user, ids, &record).await?;
+        let index = self.indexes.of(&caller.user);
+        let mut index = index.write();
+        for id in ids {
+            index.remove(&EntryId::Memory(id.clone()));
+        }
+        Ok(deleted)
+    }
+
+    /// Forgets everything that is older than `age`, and counts it.
+    pub async fn prune(&self, caller: &Caller, age: Duration) -> Result<u64, MemoryError> {
+        caller.require_change(Scope::Memory)?;
+        let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        let before = self.clock.now().as_micros().saturating_sub(micros);
+        let before = Timestamp::from_micros(before);
+        let old = self
+            .select(&caller.user, |memory| memory.created_at < before)
+            .await?;
+        let mut pruned = 0;
+        for ids in old.chunks(usize::try_from(PAGE).unwrap_or(1)) {
+            pruned += self.forget(caller, ids).await?;
+        }
+        Ok(pruned)
+    }
+
+    /// The ids of the memories that `wanted` wants.
+    async fn select(
+        &self,
+        owner: &UserId,
+        wanted: impl Fn(&Memory) -> bool,
+    ) -> Result<Vec<MemoryId>, MemoryError> {
+        let (mut selected, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.memories.changes(owner, after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(selected);
+            };
+            after = last.revision;
+            selected.extend(page.into_iter().filter(&wanted).map(|memory| memory.id));
+        }
+    }
+
+    /// How many memories of each kind there are: every kind, in the order of [`MemoryKind::ALL`].
+    pub async fn stats(&self, caller: &Caller) -> Result<Vec<(MemoryKind, u64)>, MemoryError> {
+        caller.require(Scope::Memory)?;
+        let counts: HashMap<_, _> = self
+            .memories
+            .counts(&caller.user)
+            .await?
+            .into_iter()
+            .collect();
+        let count = |kind| (kind, counts.get(&kind).copied().unwrap_or_default());
+        Ok(MemoryKind::ALL.into_iter().map(count).collect())
+    }
+
+    /// Lets all of the caller's memories fade, and forgets what fell below the least importance. Running it twice in a
+    /// day changes nothing the second time.
+    pub async fn decay(&self, caller: &Caller) -> Result<Decayed, MemoryError> {
+        caller.require_change(Scope::Memory)?;
+        let now = self.clock.now();
+        let mut result = Decayed::default();
+        let (mut after, mut end) = (0, None);
+        loop {
+            let page = self.memories.changes(&caller.user, after, PAGE).await?;
+            // What fades gets a new revision behind the last one there was: nothing is read twice.
+            let newest = match end {
+                Some(newest) => newest,
+                None => *end.insert(self.newest_revision(&caller.user, after).await?),
+            };
+            let page: Vec<Memory> = page.into_iter().filter(|m| m.revision <= newest).collect();
+            let Some(last) = page.last() else {
+                return Ok(result);
+            };
+            after = last.revision;
+            result.processed += u64::try_from(page.len()).unwrap_or_default();
+            let faded = page.iter().filter_map(|memory| memory.faded(now));
+            let (gone, kept): (Vec<_>, Vec<_>) = faded.partition(Memory::is_forgotten);
+            result.decayed += self.memories.replace(&caller.user, &kept, false).await?;
+            let gone: Vec<MemoryId> = gone.into_iter().map(|memory| memory.id).collect();
+            if !gone.is_empty() {
+                result.removed += self.forget(caller, &gone).await?;
+            }
+        }
+    }
+
+    async fn newest_revision(&self, owner: &UserId, after: u64) -> Result<u64, MemoryError> {
+        let mut newest = after;
+        loop {
+            let page = self.memories.changes(owner, newest, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(newest);
+            };
+            newest = last.revision;
+        }
+    }
+
+    /// What answers a question best, best first. What is found counts as accessed.
+    pub async fn search(
+        &self,
+        caller: &Caller,
+        search: &MemorySearch,
+    ) -> Result<Vec<MemoryHit>, MemoryError> {
+        caller.require(Scope::Memory)?;
+        let mut problems = Problems::default();
+        if search.text.trim().is_empty() {
+            problems.add("q", "cannot be empty");
+        } else if search.text.chars().count() > MAX_QUERY {
+            problems.add(
+                "q",
+                format!("must not be longer than {MAX_QUERY} characters"),
+            );
+        }
+        problems.check()?;
+        let index = self.indexes.caught_up(&caller.user).await?;
+        let limit = usize::try_from(search.limit.clamp(1, MAX_LIMIT)).unwrap_or(1);
+        let now = self.clock.now();
+        let ranked = {
+            let query = RankingQuery {
+                text: &search.text,
+                now,
+                dates: named_time(&search.text, now),
+                limit: limit.saturating_mul(SPARE),
+                turns: search.turns,
+                postings: usize::MAX,
+                feedback: true,
+            };
+            index.read().rank(&query)
+        };
+        let hits = self.read(&caller.user, &index, ranked, limit).await?;
+        self.touch(&caller.user, &hits);
+        Ok(hits)
+    }
+
+    /// Reads what was ranked. What does not exist any more is taken out of the index.
+    pub(super) async fn read(
+        &self,
+        owner: &UserId,
+        index: &OwnerIndex,
+        ranked: Vec<RankedEntry>,
+        limit: usize,
+    ) -> Result<Vec<MemoryHit>, MemoryError> {
+        let mut hits = Vec::with_capacity(limit.min(ranked.len()));
+        let mut gone = Vec::new();
+        for part in ranked.chunks(limit.max(1)) {
+            let mut found = self.fetch(owner, part).await?;
+            for entry in part {
+                match found.remove(&entry.id) {
+                    Some(found) => hits.push(MemoryHit {
+                        found,
+                        score: f64::from(entry.score),
+                        coverage: f64::from(entry.coverage),
+                    }),
+                    None => gone.push(&entry.id),
+                }
+            }
+            if hits.len() >= limit {
+                break;
+            }
+        }
+        hits.truncate(limit);
+        if !gone.is_empty() {
+            let mut index = index.write();
+            for id in gone {
+                index.remove(id);
+            }
+        }
+        Ok(hits)
+    }
+
+    async fn fetch(
+        &self,
+        owner: &UserId,
+        entries: &[RankedEntry],
+    ) -> Result<HashMap<EntryId, Found>, MemoryError> {
+        let (mut memories, mut turns) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match &entry.id {
+                EntryId::Memory(id) => memories.push(id.clone()),
+                EntryId::Turn(id) => turns.push(id.clone()),
+            }
+        }
+        let mut found = HashMap::with_capacity(entries.len());
+        if !memories.is_empty() {
+            for memory in self.memories.find(owner, &memories).await? {
+                found.insert(
+                    EntryId::Memory(memory.id.clone()),
+                    Found::Memory(Box::new(memory)),
+                );
+            }
+        }
+        if !turns.is_empty() {
+            for turn in self.turns.find(owner, &turns).await? {
+                found.insert(EntryId::Turn(turn.message.clone()), Found::Turn(turn));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes that these were found. Nobody waits for it.
+    pub(super) fn touch(&self, owner: &UserId, hits: &[MemoryHit]) {
+        let ids = hits.iter().filter_map(|hit| match &hit.found {
+            Found::Memory(memory) => Some(memory.id.clone()),
+            Found::Turn(_) => None,
+        });
+        let ids: Vec<MemoryId> = ids.collect();
+        if ids.is_empty() {
+            return;
+        }
+        let (memories, owner, now) = (self.memories.clone(), owner.clone(), self.clock.now());
+        tokio::spawn(async move {
+            if let Err(error) = memories.touch(&owner, &ids, now).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "what was found cannot be noted");
+            }
+        });
+    }
+}
+
+fn memory_id(id: EntryId) -> Option<MemoryId> {
+    match id {
+        EntryId::Memory(id) => Some(id),
+        EntryId::Turn(_) => None,
+    }
+}
+
+/// Everything, the most important first.
+impl Default for MemoryFilter {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            order: MemoryOrder::Importance,
+            limit: 100,
+            offset: 0,
+        }
+    }
+}

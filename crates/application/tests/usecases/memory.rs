@@ -1,0 +1,354 @@
+//! Remembering, finding, fading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use majordomo_application::memory::{
+    Decayed, Found, MAX_IMPORT, MemoryChange, MemoryError, MemoryHit, MemoryPorts, MemorySearch,
+    MemoryService, NewMemory, SealedMemories,
+};
+use majordomo_application::ports::{
+    MemoryFilter, MemoryRepository, RunJournal as _, SecretBox, SecretError, SecretPlace,
+    SessionRepository,
+};
+use majordomo_application::{Caller, ErrorKind, ServiceError as _};
+use majordomo_domain::{
+    CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Scope, Scopes, UserRole,
+};
+use majordomo_testkit::builders::{answer, erasure, session_id, turn, user};
+use majordomo_testkit::{FixedClock, InMemoryStore, SequentialIds};
+
+struct World {
+    store: Arc<InMemoryStore>,
+    clock: Arc<FixedClock>,
+    memory: MemoryService,
+}
+
+/// Seals by turning letters around; enough to see what is stored.
+struct Reversing;
+
+impl SecretBox for Reversing {
+    fn seal(&self, place: SecretPlace<'_>, secret: &str) -> Result<String, SecretError> {
+        let reversed: String = secret.chars().rev().collect();
+        Ok(format!(
+            "{}|{}|{reversed}",
+            place.column,
+            place.row.join("/")
+        ))
+    }
+
+    fn open(&self, place: SecretPlace<'_>, sealed: &str) -> Result<String, SecretError> {
+        let start = format!("{}|{}|", place.column, place.row.join("/"));
+        let reversed = sealed.strip_prefix(&start).ok_or(SecretError::Tampered)?;
+        Ok(reversed.chars().rev().collect())
+    }
+
+    fn is_current(&self, _: &str) -> bool {
+        true
+    }
+}
+
+fn world() -> World {
+    let store = Arc::new(InMemoryStore::new());
+    let clock = Arc::new(FixedClock::default());
+    let memory = MemoryService::new(MemoryPorts {
+        memories: Arc::new(SealedMemories::new(store.clone(), Arc::new(Reversing))),
+        turns: store.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(SequentialIds::new()),
+    });
+    World {
+        store,
+        clock,
+        memory,
+    }
+}
+
+fn caller(name: &str) -> Caller {
+    let (role, scopes) = (UserRole::Member, Scopes::from_iter([Scope::Memory]));
+    Caller::new(user(name), role, scopes, CredentialKind::Login)
+}
+
+fn new(content: &str) -> NewMemory {
+    NewMemory {
+        content: content.to_owned(),
+        summary: None,
+        kind: MemoryKind::Fact,
+        importance: None,
+        tags: Vec::new(),
+        source: MemorySource::of(MemoryAuthor::User),
+        created_at: None,
+    }
+}
+
+impl World {
+    async fn search(&self, name: &str, text: &str) -> Vec<MemoryHit> {
+        let search = MemorySearch {
+            text: text.to_owned(),
+            limit: 5,
+            turns: true,
+        };
+        self.memory.search(&caller(name), &search).await.unwrap()
+    }
+
+    async fn texts(&self, name: &str, text: &str) -> Vec<String> {
+        let hits = self.search(name, text).await;
+        hits.into_iter()
+            .map(|hit| match hit.found {
+                Found::Memory(memory) => memory.content,
+                Found::Turn(turn) => turn.text,
+            })
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_found_by_its_owner_only() {
+    let world = world();
+    let ann = caller("ann");
+    let stored = world
+        .memory
+        .create(&ann, new("Ann hikes in the Alps"))
+        .await
+        .unwrap();
+    assert!(!stored.merged);
+    assert_eq!(
+        world.texts("ann", "where does she hike?").await,
+        ["Ann hikes in the Alps"]
+    );
+    assert_eq!(world.texts("bob", "where does she hike?").await, [""; 0]);
+    let bob = caller("bob");
+    let id = &stored.memory.id;
+    for refused in [
+        world.memory.get(&bob, id).await.map(drop),
+        world.memory.delete(&bob, id).await,
+        world
+            .memory
+            .update(&bob, id, MemoryChange::default())
+            .await
+            .map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    world.memory.delete(&ann, id).await.unwrap();
+    assert_eq!(world.texts("ann", "hike").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn content_and_summary_are_sealed_at_rest() {
+    let world = world();
+    let stored = world
+        .memory
+        .create(&caller("ann"), new("secret plan"))
+        .await
+        .unwrap();
+    let raw = MemoryRepository::find(&*world.store, &user("ann"), &[stored.memory.id])
+        .await
+        .unwrap();
+    for text in [&raw[0].content, &raw[0].summary] {
+        assert!(
+            !text.contains("secret") && text.ends_with("nalp terces"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_twice_is_one_memory() {
+    let world = world();
+    let ann = caller("ann");
+    let text = "The dentist of the family is in the Rose street in Berlin";
+    let first = world.memory.create(&ann, new(text)).await.unwrap();
+    let again = world.memory.create(&ann, new(text)).await.unwrap();
+    assert!(again.merged);
+    assert_eq!(
+        (&again.memory.id, again.memory.content.as_str()),
+        (&first.memory.id, text)
+    );
+    let more = format!("{text} today");
+    let merged = world.memory.create(&ann, new(&more)).await.unwrap();
+    assert_eq!(
+        merged.memory.content,
+        format!("{text}\n\nAdditional context: {more}")
+    );
+    let preference = NewMemory {
+        kind: MemoryKind::Preference,
+        ..new(text)
+    };
+    assert!(!world.memory.create(&ann, preference).await.unwrap().merged);
+    assert!(
+        !world
+            .memory
+            .create(&caller("bob"), new(text))
+            .await
+            .unwrap()
+            .merged
+    );
+    assert!(
+        !world
+            .memory
+            .create(&ann, new("The dentist is ill"))
+            .await
+            .unwrap()
+            .merged
+    );
+}
+
+#[tokio::test]
+async fn importing_again_stores_nothing_new() {
+    let world = world();
+    let ann = caller("ann");
+    let said = |text: &str| NewMemory {
+        source: MemorySource {
+            session: Some(session_id("talk")),
+            ..MemorySource::of(MemoryAuthor::Import)
+        },
+        ..new(text)
+    };
+    let batch = vec![said("Yes"), said("No"), said("Yes")];
+    let first = world.memory.import(&ann, batch.clone()).await.unwrap();
+    let again = world.memory.import(&ann, batch).await.unwrap();
+    assert_eq!((first.stored, again.stored, first.ids.len()), (3, 0, 3));
+    assert_eq!(first.ids, again.ids);
+    let too_many = vec![said("x"); MAX_IMPORT + 1];
+    let refused = world.memory.import(&ann, too_many).await;
+    assert!(matches!(refused, Err(MemoryError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn messages_are_memory_too_until_they_are_deleted() {
+    let world = world();
+    let said = turn("ann", "trip", 1, "We saw a kingfisher at the lake");
+    world.store.accept(said.clone()).await.unwrap();
+    assert_eq!(
+        world.texts("ann", "kingfisher").await,
+        ["We saw a kingfisher at the lake"]
+    );
+    world
+        .store
+        .finish(answer(&said, "Kingfishers dive for fish"))
+        .await
+        .unwrap();
+    assert_eq!(world.texts("ann", "kingfisher").await.len(), 2);
+    assert_eq!(world.texts("bob", "kingfisher").await.len(), 0);
+    let ann = user("ann");
+    SessionRepository::delete(&*world.store, &ann, &session_id("trip"), &erasure())
+        .await
+        .unwrap();
+    assert_eq!(world.texts("ann", "kingfisher").await.len(), 0);
+}
+
+#[tokio::test]
+async fn fading_happens_once_a_day_and_ends_in_forgetting() {
+    let world = world();
+    let ann = caller("ann");
+    world
+        .memory
+        .create(&ann, new("The sky is blue"))
+        .await
+        .unwrap();
+    let weak = NewMemory {
+        importance: Some(0.1),
+        ..new("A dog barked")
+    };
+    world.memory.create(&ann, weak).await.unwrap();
+    world.clock.advance(Duration::from_hours(25));
+    let first = world.memory.decay(&ann).await.unwrap();
+    let expected = Decayed {
+        processed: 2,
+        decayed: 1,
+        removed: 1,
+    };
+    assert_eq!(first, expected);
+    let second = world.memory.decay(&ann).await.unwrap();
+    assert_eq!(
+        (second.processed, second.decayed, second.removed),
+        (1, 0, 0)
+    );
+    let page = world
+        .memory
+        .list(&ann, MemoryFilter::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (page.total, page.memories[0].content.as_str()),
+        (1, "The sky is blue")
+    );
+}
+
+#[tokio::test]
+async fn pruning_forgets_what_is_old() {
+    let world = world();
+    let ann = caller("ann");
+    world.memory.create(&ann, new("old")).await.unwrap();
+    world.clock.advance(Duration::from_hours(48));
+    world.memory.create(&ann, new("fresh")).await.unwrap();
+    assert_eq!(
+        world
+            .memory
+            .prune(&ann, Duration::from_hours(24))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(world.texts("ann", "old fresh").await, ["fresh"]);
+}
+
+#[tokio::test]
+async fn a_changed_memory_is_found_by_its_new_words() {
+    let world = world();
+    let ann = caller("ann");
+    let stored = world.memory.create(&ann, new("likes tea")).await.unwrap();
+    let change = MemoryChange {
+        content: Some("likes coffee".to_owned()),
+        tags: Some(vec!["drink".to_owned(), "drink".to_owned()]),
+    };
+    let changed = world
+        .memory
+        .update(&ann, &stored.memory.id, change)
+        .await
+        .unwrap();
+    assert_eq!(
+        (changed.summary.as_str(), changed.tags.len()),
+        ("likes coffee", 1)
+    );
+    assert_eq!(world.texts("ann", "tea").await.len(), 0);
+    assert_eq!(world.texts("ann", "coffee").await, ["likes coffee"]);
+}
+
+#[tokio::test]
+async fn wrong_input_is_named_and_scopes_are_needed() {
+    let world = world();
+    let wrong = NewMemory {
+        importance: Some(1.5),
+        tags: vec!["x".repeat(51)],
+        ..new(" ")
+    };
+    let refused = world
+        .memory
+        .create(&caller("ann"), wrong)
+        .await
+        .unwrap_err();
+    let ErrorKind::Invalid(fields) = refused.kind() else {
+        panic!("{refused:?}");
+    };
+    let names: Vec<_> = fields.iter().map(|field| field.field.as_str()).collect();
+    assert_eq!(names, ["content", "importance", "tags"]);
+    let scopes = Scopes::from_iter([Scope::Chat]);
+    let chatter = Caller::new(user("ann"), UserRole::Member, scopes, CredentialKind::Login);
+    let viewer = Caller::new(
+        user("ann"),
+        UserRole::Viewer,
+        Scopes::full(),
+        CredentialKind::Login,
+    );
+    for refused in [
+        world.memory.create(&chatter, new("x")).await.map(drop),
+        world.memory.stats(&chatter).await.map(drop),
+        world.memory.create(&viewer, new("x")).await.map(drop),
+        world.memory.decay(&viewer).await.map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Forbidden);
+    }
+    assert!(world.memory.stats(&viewer).await.is_ok());
+}

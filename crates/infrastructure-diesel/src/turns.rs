@@ -1,0 +1,150 @@
+//! Stored messages as memory reads them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use majordomo_application::ports::{RepositoryError, SessionMark, TurnRepository};
+use majordomo_domain::{MemoryTurn, MessageId, Role, SessionId, Timestamp, UserId};
+
+use super::error::{Outcome, corrupt, to_stored};
+use super::schema::{messages, sessions};
+use crate::backend::{self, Database};
+
+/// A message as it is read.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = messages)]
+struct TurnRow {
+    id: String,
+    session_id: String,
+    seq: i64,
+    role: String,
+    text: String,
+    created_at: i64,
+}
+
+impl TryFrom<TurnRow> for MemoryTurn {
+    type Error = RepositoryError;
+
+    fn try_from(row: TurnRow) -> Result<Self, RepositoryError> {
+        let bad = |column| corrupt("messages", column, &row.id);
+        Ok(Self {
+            message: MessageId::parse(row.id.as_str()).map_err(|_| bad("id"))?,
+            session: SessionId::parse(row.session_id).map_err(|_| bad("session_id"))?,
+            seq: u64::try_from(row.seq).map_err(|_| bad("seq"))?,
+            role: Role::parse(&row.role).ok_or_else(|| bad("role"))?,
+            created_at: Timestamp::from_micros(row.created_at),
+            text: backend::decode_text(row.text),
+        })
+    }
+}
+
+fn from_rows(rows: Vec<TurnRow>) -> Outcome<Vec<MemoryTurn>> {
+    let turns: Result<_, RepositoryError> = rows.into_iter().map(MemoryTurn::try_from).collect();
+    Ok(turns?)
+}
+
+/// Reads messages from a database.
+pub struct DieselTurnRepository {
+    db: Arc<Database>,
+}
+
+impl DieselTurnRepository {
+    pub(crate) const fn new(db: Arc<Database>) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl TurnRepository for DieselTurnRepository {
+    async fn sessions(
+        &self,
+        owner: &UserId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionMark>, RepositoryError> {
+        self.db
+            .read(
+                (owner.clone(), since, limit),
+                |conn, (owner, since, limit)| {
+                    Box::pin(async move {
+                        let rows: Vec<(String, i64, i64)> = sessions::table
+                            .filter(sessions::owner.eq(owner.as_str()))
+                            .filter(sessions::updated_at.ge(since.as_micros()))
+                            .order((sessions::updated_at.asc(), sessions::id.desc()))
+                            .limit(i64::from(*limit))
+                            .select((sessions::id, sessions::last_seq, sessions::updated_at))
+                            .load(conn)
+                            .await?;
+                        let marks: Result<_, RepositoryError> = rows
+                            .into_iter()
+                            .map(|(id, last_seq, updated_at)| {
+                                let bad = |column| corrupt("sessions", column, &id);
+                                Ok(SessionMark {
+                                    session: SessionId::parse(id.as_str())
+                                        .map_err(|_| bad("id"))?,
+                                    last_seq: u64::try_from(last_seq)
+                                        .map_err(|_| bad("last_seq"))?,
+                                    updated_at: Timestamp::from_micros(updated_at),
+                                })
+                            })
+                            .collect();
+                        Ok(marks?)
+                    })
+                },
+            )
+            .await
+    }
+
+    async fn turns(
+        &self,
+        owner: &UserId,
+        session: &SessionId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<MemoryTurn>, RepositoryError> {
+        let input = (owner.clone(), session.clone(), after, limit);
+        self.db
+            .read(input, |conn, (owner, session, after, limit)| {
+                Box::pin(async move {
+                    let rows: Vec<TurnRow> = messages::table
+                        .filter(messages::owner.eq(owner.as_str()))
+                        .filter(messages::session_id.eq(session.as_str()))
+                        .filter(messages::seq.gt(to_stored(*after)))
+                        .filter(messages::role.ne(Role::System.as_str()))
+                        .filter(messages::text.ne(""))
+                        .order(messages::seq)
+                        .limit(i64::from(*limit))
+                        .select(TurnRow::as_select())
+                        .load(conn)
+                        .await?;
+                    from_rows(rows)
+                })
+            })
+            .await
+    }
+
+    async fn find(
+        &self,
+        owner: &UserId,
+        ids: &[MessageId],
+    ) -> Result<Vec<MemoryTurn>, RepositoryError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.db
+            .read((owner.clone(), ids.to_vec()), |conn, (owner, ids)| {
+                Box::pin(async move {
+                    let rows: Vec<TurnRow> = messages::table
+                        .filter(messages::owner.eq(owner.as_str()))
+                        .filter(messages::id.eq_any(ids.iter().map(MessageId::as_str)))
+                        .select(TurnRow::as_select())
+                        .load(conn)
+                        .await?;
+                    from_rows(rows)
+                })
+            })
+            .await
+    }
+}

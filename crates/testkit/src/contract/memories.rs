@@ -1,0 +1,403 @@
+//! What [`MemoryRepository`](majordomo_application::ports::MemoryRepository),
+//! [`MemoryVectors`](majordomo_application::ports::MemoryVectors) and
+//! [`TurnRepository`](majordomo_application::ports::TurnRepository) must do.
+
+use majordomo_application::ports::{
+    AuditFilter, MemoryFilter, MemoryInsert, MemoryOrder, MemoryVector, VectorSpace,
+};
+use majordomo_domain::{
+    Importance, Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId,
+};
+
+use super::{Stores, assert_conflict};
+use crate::builders::{answer, at, memory, message_id, record, run_id, session_id, turn, user};
+
+const MOST: u64 = 1_000;
+
+async fn insert(stores: &Stores, owner: &str, memories: &[Memory]) {
+    let inserted = stores.memories.insert(&user(owner), memories, MOST).await;
+    assert_eq!(inserted.unwrap(), MemoryInsert::Stored);
+}
+
+async fn all(stores: &Stores, owner: &str, order: MemoryOrder) -> Vec<Memory> {
+    let filter = MemoryFilter {
+        kind: None,
+        order,
+        limit: 100,
+        offset: 0,
+    };
+    let (page, total) = stores.memories.list(&user(owner), filter).await.unwrap();
+    assert_eq!(u64::try_from(page.len()).unwrap(), total);
+    page
+}
+
+fn ids(memories: &[Memory]) -> Vec<&str> {
+    memories.iter().map(|memory| memory.id.as_str()).collect()
+}
+
+fn with_importance(memory: Memory, importance: f64) -> Memory {
+    Memory {
+        importance: Importance::new(importance).unwrap(),
+        ..memory
+    }
+}
+
+/// Every field of a memory reads back, whatever characters it holds.
+pub async fn a_memory_reads_back(stores: Stores) {
+    let mut full = Memory {
+        kind: MemoryKind::ToolResult,
+        importance: Importance::new(0.123_456_789).unwrap(),
+        tags: vec!["tea \"green\"".to_owned(), "ü\0\u{10FFFE}".to_owned()],
+        sources: vec![
+            MemorySource {
+                author: MemoryAuthor::Import,
+                session: Some(session_id("s")),
+                message: Some(message_id("m")),
+                run: Some(run_id("r")),
+            },
+            MemorySource::of(MemoryAuthor::Tool),
+        ],
+        access_count: 7,
+        ..memory("ann", 1, "Grüße\0\n🦀 \u{10FFFE}")
+    };
+    insert(&stores, "ann", std::slice::from_ref(&full)).await;
+    full.revision = 1;
+    let found = stores
+        .memories
+        .find(&user("ann"), std::slice::from_ref(&full.id))
+        .await;
+    assert_eq!(found.unwrap(), [full]);
+}
+
+/// A taken id is a conflict, and nothing of the batch is stored.
+pub async fn a_taken_memory_id_is_a_conflict(stores: Stores) {
+    insert(&stores, "ann", &[memory("ann", 1, "one")]).await;
+    let batch = [memory("ann", 2, "two"), memory("ann", 1, "one")];
+    assert_conflict(stores.memories.insert(&user("ann"), &batch, MOST).await);
+    assert_eq!(
+        ids(&all(&stores, "ann", MemoryOrder::Newest).await),
+        ["memory-ann-1"]
+    );
+}
+
+/// No owner stores more than the limit; what is forgotten makes room.
+pub async fn a_full_memory_stores_nothing(stores: Stores) {
+    let owner = user("ann");
+    insert(
+        &stores,
+        "ann",
+        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
+    )
+    .await;
+    let more = [memory("ann", 3, "three"), memory("ann", 4, "four")];
+    let full = stores.memories.insert(&owner, &more, 3).await.unwrap();
+    assert_eq!(full, MemoryInsert::Full);
+    assert_eq!(all(&stores, "ann", MemoryOrder::Newest).await.len(), 2);
+    let first = memory("ann", 1, "").id;
+    let deleted = stores
+        .memories
+        .delete(&owner, &[first], &record("memory.delete"))
+        .await;
+    assert_eq!(deleted.unwrap(), 1);
+    let stored = stores.memories.insert(&owner, &more, 3).await.unwrap();
+    assert_eq!(stored, MemoryInsert::Stored);
+}
+
+/// Another owner's memories cannot be seen, changed, forgotten or embedded.
+pub async fn another_owners_memory_does_not_exist(stores: Stores) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    insert(&stores, "ann", &[memory("ann", 1, "secret")]).await;
+    let mut hers = all(&stores, "ann", MemoryOrder::Newest).await;
+    let id = hers[0].id.clone();
+    let one = [id.clone()];
+    assert_eq!(stores.memories.find(&bob, &one).await.unwrap(), []);
+    assert_eq!(all(&stores, "bob", MemoryOrder::Importance).await, []);
+    assert_eq!(stores.memories.changes(&bob, 0, 10).await.unwrap(), []);
+    assert_eq!(stores.memories.counts(&bob).await.unwrap(), []);
+    stores.memories.touch(&bob, &one, at(9)).await.unwrap();
+    hers[0].content = "changed".to_owned();
+    let replaced = stores.memories.replace(&bob, &hers, true).await.unwrap();
+    assert_eq!(replaced, 0);
+    let deleted = stores
+        .memories
+        .delete(&bob, &one, &record("memory.delete"))
+        .await;
+    assert_eq!(deleted.unwrap(), 0);
+    let space = space("a", 2);
+    let vector = vector(&hers[0], &[1.0, 0.0]);
+    stores
+        .memory_vectors
+        .store(&bob, &space, &[vector])
+        .await
+        .unwrap();
+    assert_eq!(stores.memory_vectors.count(&bob, &space).await.unwrap(), 0);
+    assert_eq!(stores.memory_vectors.count(&ann, &space).await.unwrap(), 0);
+    let found = stores.memories.find(&ann, &one).await.unwrap();
+    assert_eq!(
+        (found[0].content.as_str(), found[0].access_count),
+        ("secret", 0)
+    );
+}
+
+/// Lists are in the order asked for, of one kind where one is asked for, in pages.
+pub async fn memories_are_listed_in_order(stores: Stores) {
+    let fact = Memory {
+        kind: MemoryKind::Fact,
+        ..with_importance(memory("ann", 1, "one"), 0.9)
+    };
+    let batch = [
+        fact,
+        memory("ann", 2, "two"),
+        with_importance(memory("ann", 3, "three"), 0.7),
+    ];
+    insert(&stores, "ann", &batch).await;
+    let (one, two, three) = ("memory-ann-1", "memory-ann-2", "memory-ann-3");
+    assert_eq!(
+        ids(&all(&stores, "ann", MemoryOrder::Importance).await),
+        [one, three, two]
+    );
+    assert_eq!(
+        ids(&all(&stores, "ann", MemoryOrder::Newest).await),
+        [three, two, one]
+    );
+    let filter = MemoryFilter {
+        kind: Some(MemoryKind::Context),
+        order: MemoryOrder::Importance,
+        limit: 1,
+        offset: 1,
+    };
+    let (page, total) = stores.memories.list(&user("ann"), filter).await.unwrap();
+    assert_eq!((ids(&page), total), (vec![two], 2));
+    let mut counts = stores.memories.counts(&user("ann")).await.unwrap();
+    counts.sort();
+    assert_eq!(counts, [(MemoryKind::Fact, 1), (MemoryKind::Context, 2)]);
+}
+
+/// A change replaces what it may, gives a new revision, and is refused where another one came first.
+pub async fn a_memory_is_replaced_once(stores: Stores) {
+    let owner = user("ann");
+    insert(
+        &stores,
+        "ann",
+        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
+    )
+    .await;
+    let stored = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    assert_eq!(ids(&stored), ["memory-ann-1", "memory-ann-2"]);
+    stores
+        .memories
+        .touch(&owner, &[stored[0].id.clone()], at(50))
+        .await
+        .unwrap();
+    let changed = Memory {
+        content: "changed".to_owned(),
+        summary: "c".to_owned(),
+        tags: vec!["new".to_owned()],
+        updated_at: at(60),
+        decayed_at: at(61),
+        ..with_importance(stored[0].clone(), 0.25)
+    };
+    let replace = || {
+        stores
+            .memories
+            .replace(&owner, std::slice::from_ref(&changed), true)
+    };
+    assert_eq!(replace().await.unwrap(), 1);
+    assert_eq!(replace().await.unwrap(), 0);
+    let last = stored[1].revision;
+    let mut news = stores.memories.changes(&owner, last, 10).await.unwrap();
+    assert_eq!(news.len(), 1);
+    assert!(news[0].revision > last);
+    news[0].revision = changed.revision;
+    let touched = Memory {
+        accessed_at: at(50),
+        access_count: 1,
+        ..changed
+    };
+    assert_eq!(news, [touched]);
+}
+
+/// Concurrent changes of one owner get revisions of their own.
+pub async fn revisions_are_never_shared(stores: Stores) {
+    let owner = user("ann");
+    let inserts = (1..=8).map(|number| {
+        let (memories, owner) = (stores.memories.clone(), owner.clone());
+        let batch = [memory("ann", number, "a"), memory("ann", number + 100, "b")];
+        tokio::spawn(async move { memories.insert(&owner, &batch, MOST).await })
+    });
+    for insert in inserts.collect::<Vec<_>>() {
+        insert.await.unwrap().unwrap();
+    }
+    let changes = stores.memories.changes(&owner, 0, 100).await.unwrap();
+    let revisions: Vec<u64> = changes.iter().map(|memory| memory.revision).collect();
+    assert_eq!(revisions, (1..=16).collect::<Vec<u64>>());
+}
+
+/// What is forgotten is gone with its vector, and recorded; forgetting nothing is not.
+pub async fn a_forgotten_memory_is_gone(stores: Stores) {
+    let owner = user("ann");
+    insert(
+        &stores,
+        "ann",
+        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
+    )
+    .await;
+    let stored = all(&stores, "ann", MemoryOrder::Newest).await;
+    let space = space("a", 2);
+    let vectors: Vec<MemoryVector> = stored.iter().map(|m| vector(m, &[1.0, 0.0])).collect();
+    stores
+        .memory_vectors
+        .store(&owner, &space, &vectors)
+        .await
+        .unwrap();
+    let gone = [stored[0].id.clone(), MemoryId::parse("unknown").unwrap()];
+    let record = record("memory.delete");
+    let delete = || stores.memories.delete(&owner, &gone, &record);
+    assert_eq!(delete().await.unwrap(), 1);
+    assert_eq!(delete().await.unwrap(), 0);
+    assert_eq!(
+        ids(&all(&stores, "ann", MemoryOrder::Newest).await),
+        ["memory-ann-1"]
+    );
+    assert_eq!(
+        stores.memory_vectors.count(&owner, &space).await.unwrap(),
+        1
+    );
+    let entries = stores
+        .audit
+        .list(&AuditFilter {
+            limit: 10,
+            ..AuditFilter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(entries.len(), 1);
+}
+
+fn space(model: &str, dimension: u32) -> VectorSpace {
+    VectorSpace {
+        model: model.to_owned(),
+        dimension,
+    }
+}
+
+fn vector(memory: &Memory, numbers: &[f32]) -> MemoryVector {
+    MemoryVector {
+        memory: memory.id.clone(),
+        revision: memory.revision,
+        vector: numbers.to_vec(),
+    }
+}
+
+/// Vectors read back in their space only, and every memory without one of a space is told.
+pub async fn vectors_of_two_spaces_are_never_mixed(stores: Stores) {
+    let owner = user("ann");
+    insert(
+        &stores,
+        "ann",
+        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
+    )
+    .await;
+    let stored = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let (two, three) = (space("small", 2), space("large", 3));
+    let vectors = &stores.memory_vectors;
+    let first = [vector(&stored[0], &[0.5, -1.25e-7])];
+    vectors.store(&owner, &two, &first).await.unwrap();
+    let listed = vectors.list(&owner, &two, None, 10).await.unwrap();
+    assert_eq!(listed, [(stored[0].id.clone(), vec![0.5, -1.25e-7])]);
+    assert_eq!(vectors.list(&owner, &three, None, 10).await.unwrap(), []);
+    assert_eq!(
+        vectors
+            .list(&owner, &two, Some(&stored[0].id), 10)
+            .await
+            .unwrap(),
+        []
+    );
+    let missing = vectors.missing(&two, None, 10).await.unwrap();
+    assert_eq!(missing, [(owner.clone(), stored[1].id.clone())]);
+    assert_eq!(vectors.missing(&three, None, 10).await.unwrap().len(), 2);
+    let again = [vector(&stored[0], &[1.0, 2.0, 3.0])];
+    vectors.store(&owner, &three, &again).await.unwrap();
+    assert_eq!(vectors.count(&owner, &two).await.unwrap(), 0);
+    assert_eq!(vectors.count(&owner, &three).await.unwrap(), 1);
+    let after = vectors
+        .missing(&three, Some(&stored[0].id), 10)
+        .await
+        .unwrap();
+    assert_eq!(after, [(owner, stored[1].id.clone())]);
+}
+
+/// A memory that says something else has no vector until it is embedded anew; one that only faded keeps it.
+pub async fn a_rewritten_memory_loses_its_vector(stores: Stores) {
+    let owner = user("ann");
+    insert(&stores, "ann", &[memory("ann", 1, "one")]).await;
+    let space = space("small", 2);
+    let first = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let vectors = &stores.memory_vectors;
+    vectors
+        .store(&owner, &space, &[vector(&first[0], &[1.0, 0.0])])
+        .await
+        .unwrap();
+    stores
+        .memories
+        .replace(&owner, &first, false)
+        .await
+        .unwrap();
+    assert_eq!(vectors.count(&owner, &space).await.unwrap(), 1);
+    let second = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    stores
+        .memories
+        .replace(&owner, &second, true)
+        .await
+        .unwrap();
+    assert_eq!(vectors.count(&owner, &space).await.unwrap(), 0);
+    vectors
+        .store(&owner, &space, &[vector(&second[0], &[1.0, 0.0])])
+        .await
+        .unwrap();
+    assert_eq!(vectors.count(&owner, &space).await.unwrap(), 0);
+}
+
+/// Messages are read as turns: by session and position, newer sessions only, the owner's only.
+pub async fn messages_are_turns(stores: Stores) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    for (owner, session, number, text) in [
+        ("ann", "old", 1, "first"),
+        ("ann", "late", 2, "second"),
+        ("bob", "old", 3, "his"),
+    ] {
+        let turn = turn(owner, session, number, text);
+        stores.journal.accept(turn.clone()).await.unwrap();
+        stores.journal.finish(answer(&turn, "yes")).await.unwrap();
+    }
+    let marks = stores.turns.sessions(&ann, at(0), 10).await.unwrap();
+    let names: Vec<_> = marks
+        .iter()
+        .map(|m| (m.session.as_str(), m.last_seq))
+        .collect();
+    assert_eq!(names, [("old", 2), ("late", 2)]);
+    let late = stores
+        .turns
+        .sessions(&ann, marks[1].updated_at, 10)
+        .await
+        .unwrap();
+    assert_eq!(late, marks[1..]);
+    let old = session_id("old");
+    let turns = stores.turns.turns(&ann, &old, 0, 10).await.unwrap();
+    let texts: Vec<_> = turns.iter().map(|t| (t.seq, t.text.as_str())).collect();
+    assert_eq!(texts, [(1, "first"), (2, "yes")]);
+    assert_eq!(
+        stores.turns.turns(&ann, &old, 1, 10).await.unwrap(),
+        turns[1..]
+    );
+    assert_eq!(
+        stores.turns.turns(&ann, &old, 0, 1).await.unwrap(),
+        turns[..1]
+    );
+    let ids: Vec<MessageId> = turns.iter().map(|turn| turn.message.clone()).collect();
+    assert_eq!(
+        stores.turns.find(&ann, &ids[..1]).await.unwrap(),
+        turns[..1]
+    );
+    assert_eq!(stores.turns.find(&bob, &ids).await.unwrap(), []);
+}

@@ -1,0 +1,344 @@
+//! Memories, their vectors, and messages as memory reads them.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use majordomo_application::ports::{
+    MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, MemoryVector, MemoryVectors,
+    RepositoryError, SessionMark, TurnRepository, VectorSpace,
+};
+use majordomo_domain::{
+    AuditRecord, Memory, MemoryId, MemoryKind, MemoryTurn, Message, MessageId, Role, SessionId,
+    Timestamp, UserId,
+};
+
+use super::{InMemoryStore, State, count};
+
+/// What is remembered.
+#[derive(Default)]
+pub(super) struct Remembered {
+    memories: BTreeMap<MemoryId, Memory>,
+    vectors: BTreeMap<MemoryId, (VectorSpace, Vec<f32>)>,
+    revisions: BTreeMap<UserId, u64>,
+}
+
+impl Remembered {
+    fn of<'a>(&'a self, owner: &UserId) -> impl Iterator<Item = &'a Memory> {
+        let owner = owner.clone();
+        self.memories.values().filter(move |m| m.owner == owner)
+    }
+
+    fn owned(&mut self, owner: &UserId, id: &MemoryId) -> Option<&mut Memory> {
+        self.memories.get_mut(id).filter(|m| m.owner == *owner)
+    }
+
+    fn next_revision(&mut self, owner: &UserId) -> u64 {
+        let revision = self.revisions.entry(owner.clone()).or_default();
+        *revision += 1;
+        *revision
+    }
+}
+
+#[async_trait]
+impl MemoryRepository for InMemoryStore {
+    async fn insert(
+        &self,
+        owner: &UserId,
+        memories: &[Memory],
+        most: u64,
+    ) -> Result<MemoryInsert, RepositoryError> {
+        let kept = &mut self.state().remembered;
+        let total = kept.of(owner).count().saturating_add(memories.len());
+        if u64::try_from(total).is_ok_and(|total| total > most) {
+            return Ok(MemoryInsert::Full);
+        }
+        let mut ids: Vec<&MemoryId> = memories.iter().map(|memory| &memory.id).collect();
+        ids.sort();
+        ids.dedup();
+        if ids.len() < memories.len() || ids.iter().any(|id| kept.memories.contains_key(*id)) {
+            return Err(RepositoryError::Conflict);
+        }
+        for memory in memories {
+            let revision = kept.next_revision(owner);
+            let memory = Memory {
+                owner: owner.clone(),
+                revision,
+                ..memory.clone()
+            };
+            kept.memories.insert(memory.id.clone(), memory);
+        }
+        Ok(MemoryInsert::Stored)
+    }
+
+    async fn find(&self, owner: &UserId, ids: &[MemoryId]) -> Result<Vec<Memory>, RepositoryError> {
+        let state = self.state();
+        let found = state.remembered.of(owner).filter(|m| ids.contains(&m.id));
+        Ok(found.cloned().collect())
+    }
+
+    async fn list(
+        &self,
+        owner: &UserId,
+        filter: MemoryFilter,
+    ) -> Result<(Vec<Memory>, u64), RepositoryError> {
+        let state = self.state();
+        let of_kind = |memory: &&Memory| filter.kind.is_none_or(|kind| kind == memory.kind);
+        let mut found: Vec<&Memory> = state.remembered.of(owner).filter(of_kind).collect();
+        match filter.order {
+            MemoryOrder::Newest => found.sort_by_key(|m| std::cmp::Reverse(m.created_at)),
+            MemoryOrder::Importance => found.sort_by(|a, b| {
+                let more = b.importance.get().total_cmp(&a.importance.get());
+                more.then_with(|| b.accessed_at.cmp(&a.accessed_at))
+            }),
+        }
+        let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        let page = found
+            .into_iter()
+            .skip(count(filter.offset))
+            .take(count(filter.limit));
+        Ok((page.cloned().collect(), total))
+    }
+
+    async fn changes(
+        &self,
+        owner: &UserId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Memory>, RepositoryError> {
+        let state = self.state();
+        let mut changed: Vec<&Memory> = state
+            .remembered
+            .of(owner)
+            .filter(|memory| memory.revision > after)
+            .collect();
+        changed.sort_by_key(|memory| memory.revision);
+        Ok(changed.into_iter().take(count(limit)).cloned().collect())
+    }
+
+    async fn replace(
+        &self,
+        owner: &UserId,
+        memories: &[Memory],
+        rewritten: bool,
+    ) -> Result<u64, RepositoryError> {
+        let kept = &mut self.state().remembered;
+        let mut replaced = 0;
+        for memory in memories {
+            let revision = kept.next_revision(owner);
+            let Some(stored) = kept
+                .owned(owner, &memory.id)
+                .filter(|stored| stored.revision == memory.revision)
+            else {
+                continue;
+            };
+            *stored = Memory {
+                owner: owner.clone(),
+                created_at: stored.created_at,
+                accessed_at: stored.accessed_at,
+                access_count: stored.access_count,
+                revision,
+                ..memory.clone()
+            };
+            replaced += 1;
+            if rewritten {
+                kept.vectors.remove(&memory.id);
+            }
+        }
+        Ok(replaced)
+    }
+
+    async fn touch(
+        &self,
+        owner: &UserId,
+        ids: &[MemoryId],
+        at: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        let kept = &mut self.state().remembered;
+        for id in ids {
+            if let Some(memory) = kept.owned(owner, id) {
+                memory.accessed_at = at;
+                memory.access_count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(
+        &self,
+        owner: &UserId,
+        ids: &[MemoryId],
+        record: &AuditRecord,
+    ) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let mut deleted = 0;
+        for id in ids {
+            if state.remembered.owned(owner, id).is_some() {
+                state.remembered.memories.remove(id);
+                state.remembered.vectors.remove(id);
+                deleted += 1;
+            }
+        }
+        if deleted > 0 {
+            state.append_audit(record);
+        }
+        Ok(deleted)
+    }
+
+    async fn counts(&self, owner: &UserId) -> Result<Vec<(MemoryKind, u64)>, RepositoryError> {
+        let state = self.state();
+        let mut counts: BTreeMap<MemoryKind, u64> = BTreeMap::new();
+        for memory in state.remembered.of(owner) {
+            *counts.entry(memory.kind).or_default() += 1;
+        }
+        Ok(counts.into_iter().collect())
+    }
+}
+
+#[async_trait]
+impl MemoryVectors for InMemoryStore {
+    async fn store(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+        vectors: &[MemoryVector],
+    ) -> Result<(), RepositoryError> {
+        let kept = &mut self.state().remembered;
+        for vector in vectors {
+            let current = kept
+                .owned(owner, &vector.memory)
+                .is_some_and(|memory| memory.revision == vector.revision);
+            if current {
+                let value = (space.clone(), vector.vector.clone());
+                kept.vectors.insert(vector.memory.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+        after: Option<&MemoryId>,
+        limit: u32,
+    ) -> Result<Vec<(MemoryId, Vec<f32>)>, RepositoryError> {
+        let state = self.state();
+        let listed = state
+            .remembered
+            .vectors_of(owner, space)
+            .filter(|(id, _)| after.is_none_or(|after| *id > after))
+            .take(count(limit));
+        Ok(listed.map(|(id, v)| (id.clone(), v.clone())).collect())
+    }
+
+    async fn missing(
+        &self,
+        space: &VectorSpace,
+        after: Option<&MemoryId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, MemoryId)>, RepositoryError> {
+        let state = self.state();
+        let kept = &state.remembered;
+        let missing = kept
+            .memories
+            .values()
+            .filter(|memory| after.is_none_or(|after| memory.id > *after))
+            .filter(|memory| kept.vectors.get(&memory.id).is_none_or(|v| v.0 != *space))
+            .take(count(limit));
+        Ok(missing.map(|m| (m.owner.clone(), m.id.clone())).collect())
+    }
+
+    async fn count(&self, owner: &UserId, space: &VectorSpace) -> Result<u64, RepositoryError> {
+        let state = self.state();
+        let vectors = state.remembered.vectors_of(owner, space).count();
+        Ok(u64::try_from(vectors).unwrap_or(u64::MAX))
+    }
+}
+
+impl Remembered {
+    fn vectors_of<'a>(
+        &'a self,
+        owner: &UserId,
+        space: &VectorSpace,
+    ) -> impl Iterator<Item = (&'a MemoryId, &'a Vec<f32>)> {
+        let (owner, space) = (owner.clone(), space.clone());
+        self.vectors
+            .iter()
+            .filter(move |(id, (of, _))| {
+                *of == space && self.memories.get(*id).is_some_and(|m| m.owner == owner)
+            })
+            .map(|(id, (_, vector))| (id, vector))
+    }
+}
+
+fn turn(message: &Message) -> MemoryTurn {
+    MemoryTurn {
+        message: message.id.clone(),
+        session: message.session.clone(),
+        seq: message.seq,
+        role: message.role,
+        text: message.text.clone(),
+        created_at: message.created_at,
+    }
+}
+
+impl State {
+    fn messages_of<'a>(&'a self, owner: &UserId) -> impl Iterator<Item = &'a Message> {
+        let owner = owner.clone();
+        self.conversations
+            .values()
+            .filter(move |conversation| conversation.session.owner == owner)
+            .flat_map(|conversation| &conversation.messages)
+    }
+}
+
+#[async_trait]
+impl TurnRepository for InMemoryStore {
+    async fn sessions(
+        &self,
+        owner: &UserId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionMark>, RepositoryError> {
+        let state = self.state();
+        let mut marks: Vec<SessionMark> = state
+            .conversations
+            .values()
+            .filter(|c| c.session.owner == *owner && c.session.updated_at >= since)
+            .map(|conversation| SessionMark {
+                session: conversation.session.id.clone(),
+                last_seq: conversation.last_seq,
+                updated_at: conversation.session.updated_at,
+            })
+            .collect();
+        marks.sort_by_key(|mark| mark.updated_at);
+        marks.truncate(count(limit));
+        Ok(marks)
+    }
+
+    async fn turns(
+        &self,
+        owner: &UserId,
+        session: &SessionId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<MemoryTurn>, RepositoryError> {
+        let state = self.state();
+        let turns = state
+            .messages_of(owner)
+            .filter(|message| message.session == *session && message.seq > after)
+            .filter(|message| message.role != Role::System && !message.text.is_empty())
+            .take(count(limit));
+        Ok(turns.map(turn).collect())
+    }
+
+    async fn find(
+        &self,
+        owner: &UserId,
+        ids: &[MessageId],
+    ) -> Result<Vec<MemoryTurn>, RepositoryError> {
+        let state = self.state();
+        let found = state.messages_of(owner).filter(|m| ids.contains(&m.id));
+        Ok(found.map(turn).collect())
+    }
+}

@@ -1,0 +1,21 @@
+//! The memory of a test.
+
+use std::sync::Arc;
+
+use majordomo_application::memory::{MemoryPorts, MemoryService};
+use majordomo_application::ports::{Clock, MemoryRepository, TurnRepository};
+
+use crate::SequentialIds;
+
+/// Memory over `store`.
+pub fn memory_service<S>(store: Arc<S>, clock: Arc<dyn Clock>) -> Arc<MemoryService>
+where
+    S: MemoryRepository + TurnRepository + 'static,
+{
+    Arc::new(MemoryService::new(MemoryPorts {
+        memories: store.clone(),
+        turns: store,
+        clock,
+        ids: Arc::new(SequentialIds::new()),
+    }))
+}

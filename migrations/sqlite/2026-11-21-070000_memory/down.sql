@@ -1,0 +1,3 @@
+DROP TABLE memory_vectors;
+DROP TABLE memories;
+DROP TABLE memory_owners;
