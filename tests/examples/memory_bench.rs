@@ -1,4 +1,4 @@
-//! Measures how well memory recalls: loads a LoCoMo file into a fresh server through the public API, one user for each
+//! Measures how well memory recalls: loads a `LoCoMo` file into a fresh server through the public API, one user for each
 //! conversation and one memory for each turn, asks every question and compares with the evidence turns.
 //!
 //! `memory_bench SERVER FILE`; `cargo xtask bench memory --data FILE` builds the server and runs it.
@@ -78,7 +78,7 @@ impl Server {
             process,
             url: format!("http://127.0.0.1:{port}"),
             client: Client::builder()
-                .timeout(Duration::from_secs(60))
+                .timeout(Duration::from_mins(1))
                 .build()
                 .unwrap(),
         };

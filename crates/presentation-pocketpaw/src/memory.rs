@@ -1,5 +1,10 @@
 //! What is remembered: long-term memories, their settings, their number.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "a handler's first line is its literal route"
+)]
+
 pub(crate) mod dashboard;
 pub(crate) mod graph;
 

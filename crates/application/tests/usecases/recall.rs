@@ -62,7 +62,9 @@ fn chatting(scripts: impl IntoIterator<Item = Script>) -> (World, Arc<MemoryServ
 }
 
 fn prompt(world: &World, request: usize) -> String {
-    match &world.model.requests()[request].messages[0] {
+    let requests = world.model.requests();
+    let messages = &requests.get(request).unwrap().messages;
+    match messages.first().unwrap() {
         ModelMessage::System(text) => text.clone(),
         other => panic!("{other:?}"),
     }

@@ -115,7 +115,7 @@ pub async fn another_owners_memory_does_not_exist(stores: Stores) {
     assert_eq!(stores.memories.changes(&bob, 0, 10).await.unwrap(), []);
     assert_eq!(stores.memories.counts(&bob).await.unwrap(), []);
     stores.memories.touch(&bob, &one, at(9)).await.unwrap();
-    hers[0].content = "changed".to_owned();
+    "changed".clone_into(&mut hers[0].content);
     let replaced = stores.memories.replace(&bob, &hers, true).await.unwrap();
     assert_eq!(replaced, 0);
     let deleted = stores

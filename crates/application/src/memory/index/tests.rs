@@ -25,7 +25,7 @@ fn put(index: &mut MemoryIndex, number: usize, text: &str, session: Option<&Sess
     });
 }
 
-fn asking<'a>(text: &'a str) -> RankingQuery<'a> {
+fn asking(text: &str) -> RankingQuery<'_> {
     RankingQuery {
         text,
         now: Timestamp::from_secs(30 * 86_400),
