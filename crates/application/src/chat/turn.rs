@@ -306,14 +306,13 @@ impl ChatService {
         let asked = options.max_tokens.or(config.max_tokens).map(u64::from);
         let reserve = asked.unwrap_or(window / ANSWER_SHARE).min(window / 2);
         let budget = window - reserve;
-        if let Some(memory) = self.memory.get() {
-            let recalled = memory
+        if let Some(memory) = self.memory.get()
+            && let Some(recalled) = memory
                 .recall(&turn.caller, &turn.message.text, budget)
-                .await;
-            if let Some(recalled) = recalled {
-                writer.push(RunEventKind::Recalled(recalled.memories));
-                prompt.push_str(&recalled.text);
-            }
+                .await
+        {
+            writer.push(RunEventKind::Recalled(recalled.memories));
+            prompt.push_str(&recalled.text);
         }
         let history = self.history(turn, budget).await?;
         Ok(context::build(&prompt, &history, &turn.message, budget))

@@ -1,3 +1,5 @@
+//! Fading, merging and the bounds of memories.
+
 use proptest::prelude::*;
 
 use super::*;

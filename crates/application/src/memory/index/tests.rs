@@ -1,3 +1,5 @@
+//! What the index finds first, and what it finds no more.
+
 use majordomo_domain::{MemoryId, SessionId, Timestamp};
 
 use super::*;
