@@ -166,6 +166,8 @@ async fn answers_as_documented(
 fn is_about_the_request(route: &str) -> bool {
     let parts = [
         "/api-keys/{id}",
+        "/memories/{id}",
+        "/long_term/{id}",
         "/grants/{id}",
         "/reports/{date}",
         "/sessions/{id}",

@@ -14,28 +14,26 @@ use serde::{Deserialize, Serialize};
 
 /// A key to make.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(extend("anyOf" = [{ "required": ["keyName"] }, { "required": ["name"] }]))]
 pub(crate) struct CreateApiKeyRequest {
     /// What the user calls it.
     #[serde(rename = "keyName")]
-    #[schemars(with = "String", length(max = 100), regex(pattern = r"\S"))]
+    #[schemars(required, with = "String", length(max = 100), regex(pattern = r"\S"))]
     key_name: Option<String>,
     /// The same under another name.
-    #[schemars(with = "String", length(max = 100), regex(pattern = r"\S"))]
+    #[schemars(skip)]
     name: Option<String>,
 }
 
 /// Whether a key is to work.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(extend("anyOf" = [{ "required": ["isActive"] }, { "required": ["is_active"] }]))]
 pub(crate) struct ToggleApiKeyRequest {
     /// Whether it works.
     #[serde(rename = "isActive")]
-    #[schemars(with = "bool")]
+    #[schemars(required, with = "bool")]
     camel: Option<bool>,
     /// The same under another name.
     #[serde(rename = "is_active")]
-    #[schemars(with = "bool")]
+    #[schemars(skip)]
     snake: Option<bool>,
 }
 

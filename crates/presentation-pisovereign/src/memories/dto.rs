@@ -71,7 +71,7 @@ pub(crate) struct ListParams {
     #[schemars(range(min = 1, max = 500))]
     limit: Option<i64>,
     /// After leaving out so many.
-    #[schemars(range(min = 0, max = 2_000_000))]
+    #[schemars(range(min = 0, max = 4_294_967_295_u32))]
     offset: Option<i64>,
     /// Only this type.
     #[serde(rename = "type")]
@@ -148,7 +148,7 @@ pub(crate) struct CreateMemoryRequest {
     importance: Option<f64>,
     /// Words to sort it by.
     #[serde(default)]
-    #[schemars(length(max = 20))]
+    #[schemars(length(max = 20), inner(length(max = 50), regex(pattern = r"\S")))]
     tags: Vec<String>,
 }
 
@@ -194,12 +194,13 @@ struct ImportedMemory {
     importance: Option<f64>,
     /// Words to sort it by.
     #[serde(default)]
-    #[schemars(length(max = 20))]
+    #[schemars(length(max = 20), inner(length(max = 50), regex(pattern = r"\S")))]
     tags: Vec<String>,
     /// The conversation it belongs to: its neighbours there help to find it.
     #[schemars(regex(pattern = ID_PATTERN))]
     conversation_id: Option<String>,
     /// When it happened, RFC 3339; now where left out.
+    #[schemars(extend("anyOf" = [{ "type": "string", "format": "date-time" }, { "type": "null" }]))]
     created_at: Option<String>,
 }
 

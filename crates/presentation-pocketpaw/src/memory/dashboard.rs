@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use majordomo_application::memory::MemoryChange;
+use majordomo_domain::memory::{MAX_CONTENT_CHARS, MAX_TAG_CHARS, MAX_TAGS};
 use majordomo_presentation_http::openapi::{Body, Media, Params, PathParams, Reply, Svg};
 use majordomo_presentation_http::{
     ApiError, Authenticated, ErrorClass, Kernel, Location, Services,
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::{GraphResponse, TagGraph, filter};
 use super::{
-    ForgottenResponse, LISTED, LongTermMemory, LongTermParams, MAX_LISTED, MemorySettingsResponse,
+    ForgottenResponse, LISTED, LongTermMemory, MAX_LISTED, MemorySettingsResponse,
     MemoryStatsResponse, SETTINGS, forget, list, listed, memory_id, not_found, shown_settings,
     stats,
 };
@@ -35,12 +36,21 @@ const DEFAULT_DAYS: i64 = 30;
 const MAX_DAYS: i64 = 3_650;
 const SECONDS_PER_DAY: u64 = 86_400;
 
+/// How many.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct ListParams {
+    /// At most so many: 50 when missing, 500 at most.
+    limit: Option<i64>,
+}
+
 /// What to change of a memory. What is missing stays.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ChangeMemoryRequest {
     /// What it says from now on.
+    #[schemars(length(max = MAX_CONTENT_CHARS), regex(pattern = r"\S"))]
     content: Option<String>,
     /// Its tags from now on.
+    #[schemars(length(max = MAX_TAGS), inner(length(max = MAX_TAG_CHARS), regex(pattern = r"\S")))]
     tags: Option<Vec<String>>,
 }
 
@@ -69,7 +79,7 @@ pub(crate) async fn dashboard_list_memories(
     Authenticated(caller): Authenticated,
     kernel: Data<Kernel>,
     services: Data<Services>,
-    params: Params<LongTermParams>,
+    params: Params<ListParams>,
 ) -> Result<Reply<Vec<LongTermMemory>>, ApiError> {
     let limit = lenient_limit(params.0.limit, LISTED, MAX_LISTED);
     list(&kernel, &services, caller, limit).await
