@@ -184,7 +184,7 @@ struct ImportedMemory {
     #[schemars(length(min = 1, max = 10_000), regex(pattern = r"\S"))]
     content: String,
     /// It in one line; the beginning of the content where left out.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     summary: Option<String>,
     /// What kind of thing it is; `context` where left out.
     #[schemars(with = "Option<MemoryType>")]
