@@ -78,6 +78,43 @@ fn decode(text: &str) -> Option<SettingValue> {
     })
 }
 
+impl SettingRow {
+    fn new(owner: &UserId, name: &str, value: &StoredValue, at: Timestamp) -> Self {
+        let (value, sealed) = match value {
+            StoredValue::Plain(value) => (
+                backend::encode_text(&encode(value).to_string()).into_owned(),
+                false,
+            ),
+            StoredValue::Sealed(text) => (text.clone(), true),
+        };
+        Self {
+            owner: owner.as_str().to_owned(),
+            name: name.to_owned(),
+            value,
+            sealed,
+            updated_at: at.as_micros(),
+        }
+    }
+}
+
+async fn insert(conn: &mut Conn, setting: &StoredSetting) -> Outcome<()> {
+    let row = SettingRow::new(
+        &setting.owner,
+        &setting.name,
+        &setting.value,
+        setting.updated_at,
+    );
+    let inserted = diesel::insert_into(settings::table)
+        .values(&row)
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    if inserted == 0 {
+        return Err(RepositoryError::Conflict.into());
+    }
+    Ok(())
+}
+
 async fn change(conn: &mut Conn, changes: &[SettingChange], at: Timestamp) -> Outcome<()> {
     for change in changes {
         let owner = &change.owner;
@@ -87,20 +124,7 @@ async fn change(conn: &mut Conn, changes: &[SettingChange], at: Timestamp) -> Ou
                 .await?;
             continue;
         };
-        let (value, sealed) = match value {
-            StoredValue::Plain(value) => (
-                backend::encode_text(&encode(value).to_string()).into_owned(),
-                false,
-            ),
-            StoredValue::Sealed(text) => (text.clone(), true),
-        };
-        let row = SettingRow {
-            owner: owner.as_str().to_owned(),
-            name: change.name.clone(),
-            value,
-            sealed,
-            updated_at: at.as_micros(),
-        };
+        let row = SettingRow::new(owner, &change.name, value, at);
         diesel::insert_into(settings::table)
             .values(&row)
             .on_conflict((settings::owner, settings::name))
@@ -196,6 +220,22 @@ impl SettingsRepository for DieselSettingsRepository {
             .write(Durability::Flushed, input, |conn, (changes, at, record)| {
                 Box::pin(async move {
                     change(conn, changes, *at).await?;
+                    audit::append(conn, record).await
+                })
+            })
+            .await
+    }
+
+    async fn insert(
+        &self,
+        setting: &StoredSetting,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        let input = (setting.clone(), audit.clone());
+        self.db
+            .write(Durability::Flushed, input, |conn, (setting, record)| {
+                Box::pin(async move {
+                    insert(conn, setting).await?;
                     audit::append(conn, record).await
                 })
             })

@@ -296,6 +296,7 @@ macro_rules! contract_tests {
             sealed_settings_are_found
             resealing_is_all_or_nothing
             a_change_of_two_owners_is_one_record
+            one_of_many_insertions_wins
         }
         $crate::contract_suite! { usage:
             a_call_reads_back

@@ -99,6 +99,14 @@ pub trait SettingsRepository: Send + Sync {
         audit: &AuditRecord,
     ) -> Result<(), RepositoryError>;
 
+    /// Stores a setting that is not there yet and appends `audit`: `Conflict`, and nothing is changed, when it is. MUST
+    /// have reached the disk when it answers.
+    async fn insert(
+        &self,
+        setting: &StoredSetting,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError>;
+
     /// Every sealed setting of every owner, at most `limit`.
     async fn sealed(&self, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError>;
 

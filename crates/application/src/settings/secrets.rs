@@ -5,9 +5,7 @@ use std::sync::Arc;
 use majordomo_domain::{AuditRecord, UserId};
 use thiserror::Error;
 
-use crate::ports::settings_repository::{
-    Resealed, SettingChange, SettingsRepository, StoredSetting, StoredValue,
-};
+use crate::ports::settings_repository::{Resealed, SettingsRepository, StoredSetting, StoredValue};
 use crate::ports::{RepositoryError, SecretBox, SecretError, SecretPlace, SecretText, StoredLayer};
 use crate::settings::{MAX_SETTINGS, SettingsError};
 
@@ -98,14 +96,21 @@ impl SettingsSecrets {
             return Ok(secret);
         }
         let sealed = self.seal(&owner, name, &fresh)?;
-        let change = SettingChange {
+        let setting = StoredSetting {
             owner: owner.clone(),
             name: name.to_owned(),
-            value: Some(StoredValue::Sealed(sealed)),
+            value: StoredValue::Sealed(sealed),
+            updated_at: audit.at,
         };
-        self.repository.change(&[change], audit.at, audit).await?;
-        // Another process may have been faster.
-        Ok(self.find(&owner, name).await?.unwrap_or(fresh))
+        match self.repository.insert(&setting, audit).await {
+            Ok(()) => Ok(fresh),
+            // Another process was faster: its secret is in use already.
+            Err(RepositoryError::Conflict) => self
+                .find(&owner, name)
+                .await?
+                .ok_or_else(|| RepositoryError::Conflict.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn find(&self, owner: &UserId, name: &str) -> Result<Option<SecretText>, SettingsError> {

@@ -1,5 +1,6 @@
 //! What [`SettingsRepository`](majordomo_application::ports::SettingsRepository) must do.
 
+use futures_util::future::join_all;
 use majordomo_application::ports::settings_repository::{
     Resealed, SettingChange, SettingValue, StoredSetting, StoredValue,
 };
@@ -158,6 +159,36 @@ pub async fn resealing_is_all_or_nothing(stores: Stores) {
     let replaced = stores.settings.sealed(MANY).await.unwrap();
     assert_eq!(replaced[0].value, sealed("x").unwrap());
     assert_eq!(replaced[1].value, sealed("y").unwrap());
+}
+
+/// A setting that must be made once is made once, whoever is faster.
+pub async fn one_of_many_insertions_wins(stores: Stores) {
+    let settings: Vec<_> = (0..8)
+        .map(|number| StoredSetting {
+            owner: user("ann"),
+            name: "once".to_owned(),
+            value: StoredValue::Sealed(number.to_string()),
+            updated_at: at(number),
+        })
+        .collect();
+    let record = AuditRecord::of_system("once.create", at(1));
+    let attempts = settings
+        .iter()
+        .map(|setting| stores.settings.insert(setting, &record));
+    let outcomes = join_all(attempts).await;
+    let (mut made, mut lost) = (Vec::new(), 0);
+    for (setting, outcome) in settings.iter().zip(outcomes) {
+        if outcome.is_ok() {
+            made.push(setting.clone());
+        } else {
+            assert_conflict(outcome);
+            lost += 1;
+        }
+    }
+    assert_eq!((made.len(), lost), (1, 7));
+    let stored = stores.settings.list(&user("ann"), MANY).await.unwrap();
+    assert_eq!(stored, made);
+    assert_eq!(stores.audit.page(0, MANY).await.unwrap().len(), 1);
 }
 
 /// One change may be of several owners, and its record is in the audit log.

@@ -282,6 +282,15 @@ impl SettingsRepository for FailingStore {
             .await
     }
 
+    async fn insert(
+        &self,
+        setting: &StoredSetting,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        self.call("settings.insert", self.settings.insert(setting, audit))
+            .await
+    }
+
     async fn sealed(&self, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError> {
         self.call("settings.sealed", self.settings.sealed(limit))
             .await

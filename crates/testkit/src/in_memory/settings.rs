@@ -53,6 +53,21 @@ impl SettingsRepository for InMemoryStore {
         Ok(())
     }
 
+    async fn insert(
+        &self,
+        setting: &StoredSetting,
+        audit: &AuditRecord,
+    ) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        let key = (setting.owner.clone(), setting.name.clone());
+        if state.settings.contains_key(&key) {
+            return Err(RepositoryError::Conflict);
+        }
+        state.settings.insert(key, setting.clone());
+        state.append_audit(audit);
+        Ok(())
+    }
+
     async fn sealed(&self, limit: u32) -> Result<Vec<StoredSetting>, RepositoryError> {
         let state = self.state();
         let found = state
