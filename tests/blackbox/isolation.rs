@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::documents::{DIALECTS, printed};
 use crate::harness::Server;
 use operations::{Access, OPERATIONS, Operation};
-use world::{BOB, CANARY, Ids, belongings, key_with, method, seed, start};
+use world::{BOB, CANARY, Ids, belongings, key_with, method, seed, start, viewer};
 
 /// How long a stream without an end is read.
 const GLIMPSE: Duration = Duration::from_millis(300);
@@ -214,6 +214,35 @@ async fn each_operation_needs_exactly_its_scope() {
             if matches!(seen.status, 401 | 403) == needs {
                 wrong.push((operation.route, format!("with {missing} only"), seen.status));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_viewer_sees_and_changes_nothing() {
+    let server = start().await;
+    let viewer = viewer(&server).await;
+    let nothing = Ids::of_nothing();
+    let mut wrong = Vec::new();
+    for operation in OPERATIONS {
+        // A message that names a run only follows it, whatever else it says.
+        let follows = operation.changes && operation.query.starts_with("run=");
+        let query = if follows { "" } else { operation.query };
+        let operation = &Operation {
+            query,
+            ..*operation
+        };
+        let allowed = match operation.access {
+            Access::Scoped("admin") if operation.own => !operation.changes,
+            Access::Scoped("admin" | "settings:write" | "files:write") => false,
+            Access::Scoped(_) | Access::Operator => !operation.changes,
+            Access::Anyone(_) => true,
+            Access::Public(_) => continue,
+        };
+        let seen = ask(&server, operation, &nothing, Some(&viewer)).await;
+        if matches!(seen.status, 401 | 403) == allowed {
+            wrong.push((operation.route, seen.status, seen.text));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -24,6 +24,8 @@ pub(crate) struct Operation {
     pub(crate) access: Access,
     /// Another scope that is as good, if any.
     pub(crate) or: Option<&'static str>,
+    /// Whether people who signed in may do it for themselves without the scope.
+    pub(crate) own: bool,
     /// Whether viewers are refused.
     pub(crate) changes: bool,
     /// What the path's parameters name, in order: kinds of [`Ids`](super::world::Ids).
@@ -41,6 +43,7 @@ const fn operation(route: &'static str, access: Access, changes: bool) -> Operat
         route,
         access,
         or: None,
+        own: false,
         changes,
         names: &[],
         query: "",
@@ -89,6 +92,10 @@ impl Operation {
             or: Some(scope),
             ..self
         }
+    }
+
+    const fn own(self) -> Self {
+        Self { own: true, ..self }
     }
 
     const fn query(self, query: &'static str) -> Self {
@@ -183,7 +190,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     full_access("PUT /api/v1/users/{id}/enabled").of(&["user"]).body(r#"{"enabled":false}"#),
     full_access("PUT /api/v1/users/{id}/password").of(&["user"]).body(r#"{"password":"secret1"}"#),
     full_access("PUT /api/v1/users/{id}/role").of(&["user"]).body(r#"{"role":"viewer"}"#),
-    reads("GET /api/v1/auth/api-keys", "admin"),
+    reads("GET /api/v1/auth/api-keys", "admin").own(),
     changes("POST /api/v1/auth/api-keys", "admin").body(r#"{"name":"n","scopes":["chat"]}"#),
     changes("DELETE /api/v1/auth/api-keys/{id}", "admin").of(&["key"]),
     changes("POST /api/v1/auth/api-keys/{id}/rotate", "admin").of(&["key"]),
@@ -268,7 +275,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     public("GET /api/auth/status", "tells the client which form to show"),
     anyone("GET /api/auth/user", "tells callers who they are"),
     reads("GET /api/search/conversations", "sessions").query("q={word}"),
-    reads("GET /api/settings/api-keys", "admin"),
+    reads("GET /api/settings/api-keys", "admin").own(),
     changes("POST /api/settings/api-keys", "admin").body(r#"{"keyName":"n"}"#),
     changes("DELETE /api/settings/api-keys/{id}", "admin").of(&["key"]),
     changes("PATCH /api/settings/api-keys/{id}/toggle", "admin").of(&["key"]).body(r#"{"isActive":false}"#),

@@ -190,6 +190,16 @@ pub(crate) async fn key_with(server: &Server, scopes: &[&str]) -> String {
     key["key"].as_str().unwrap().to_owned()
 }
 
+/// A login of a user who may only look.
+pub(crate) async fn viewer(server: &Server) -> String {
+    let person = json!({ "username": "looker", "password": "correct horse" });
+    let mut account = person.clone();
+    account["role"] = json!("viewer");
+    server.post("/api/v1/users", &account).await.ok();
+    let signed_in = server.post("/api/auth/login", &person).await.ok();
+    signed_in["token"].as_str().unwrap().to_owned()
+}
+
 /// The method of an operation.
 pub(crate) fn method(operation: &Operation) -> Method {
     operation.parts().0.parse().unwrap()
