@@ -17,8 +17,8 @@ mod throttle;
 mod users;
 
 pub use configured_keys::{ConfiguredKey, ConfiguredRights, ConfiguredSecret};
+pub(crate) use digest::base64_url;
 pub use digest::sha256;
-pub(crate) use digest::{base64_url, hex};
 pub use directory::Standing;
 pub use error::AccessError;
 pub use keys::{CreateApiKey, IssuedApiKey, KeyPrefix};

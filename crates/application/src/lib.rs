@@ -7,6 +7,7 @@ pub mod caller;
 pub mod chat;
 pub mod error;
 pub mod events;
+pub mod hex;
 pub mod memory;
 pub mod models;
 pub mod oauth;

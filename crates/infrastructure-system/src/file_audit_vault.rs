@@ -7,8 +7,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use majordomo_application::audit::archive::{from_hex, hex};
 use majordomo_application::audit::chain::Anchor;
+use majordomo_application::hex::{from_hex, hex};
 use majordomo_application::ports::{AuditVault, AuditVaultError};
 use majordomo_domain::Timestamp;
 use thiserror::Error;

@@ -7,6 +7,7 @@ use majordomo_application::ports::{
     CheckState, HealthCategory, HealthCheck, HealthCheckInfo, Severity,
 };
 
+use crate::file_modes::{FileMode, file_mode};
 use crate::machine::disk_of;
 
 /// With less space than this the server warns.
@@ -105,26 +106,12 @@ impl HealthCheck for DataFolderCheck {
             Some(true) => {}
         }
         let folder = self.folder.clone();
-        match ask(move || shared_mode(&folder)).await.flatten() {
-            Some(mode) => CheckState::Issue(
+        match ask(move || file_mode(&folder)).await {
+            Some(FileMode::Shared(mode)) => CheckState::Issue(
                 Severity::Warning,
                 format!("other users can look into the data folder (mode {mode:04o})"),
             ),
-            None => CheckState::Healthy,
+            _ => CheckState::Healthy,
         }
     }
-}
-
-/// The folder's mode when others than its owner may do anything with it.
-#[cfg(unix)]
-fn shared_mode(folder: &std::path::Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mode = std::fs::metadata(folder).ok()?.permissions().mode() & 0o7777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn shared_mode(_: &std::path::Path) -> Option<u32> {
-    None
 }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::web;
 use majordomo_application::access::{AccessError, CreateApiKey, KeyPrefix};
 use majordomo_domain::{ApiKey, ApiKeyId, Scope, Timestamp};
 use majordomo_presentation_http::openapi::{Body, PathParams, Reply};
-use majordomo_presentation_http::{ApiError, Authenticated, ErrorClass, Kernel, Services};
+use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Services};
 use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::error::bad_request;
 
 /// A key to make.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -117,10 +118,6 @@ impl From<ApiKey> for ApiKeyResponse {
             is_active: u8::from(key.enabled),
         }
     }
-}
-
-fn bad_request(words: &str) -> ApiError {
-    ApiError::new(ErrorClass::Invalid, "invalid_field", words).with_status(StatusCode::BAD_REQUEST)
 }
 
 /// An id that cannot be one names no key.

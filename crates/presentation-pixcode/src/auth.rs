@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, web};
 use majordomo_application::access::{SignIn, SignedIn, UserError};
@@ -18,6 +17,7 @@ use paperclip::actix::api_v2_operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::bad_request;
 use crate::fails::Fails;
 
 /// A name and a password.
@@ -112,10 +112,6 @@ impl LoginRequest {
             _ => Err(bad_request("Username and password are required")),
         }
     }
-}
-
-fn bad_request(words: &str) -> ApiError {
-    ApiError::new(ErrorClass::Invalid, "invalid_field", words).with_status(StatusCode::BAD_REQUEST)
 }
 
 /// The token in the body and as a cookie. One browser is one caller: the other cookie would say something else.

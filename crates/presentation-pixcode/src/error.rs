@@ -2,7 +2,7 @@
 //! itself: there `error` is an object.
 
 use actix_web::http::StatusCode;
-use majordomo_presentation_http::{Dialect, ErrorClass, ErrorView};
+use majordomo_presentation_http::{ApiError, Dialect, ErrorClass, ErrorView};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -127,4 +127,9 @@ const fn code(class: ErrorClass) -> &'static str {
         ErrorClass::Upstream => "UPSTREAM_ERROR",
         ErrorClass::Internal => "INTERNAL_ERROR",
     }
+}
+
+/// A field that is missing or wrong: 400, as Pixcode's routes for people and keys tell it.
+pub(crate) fn bad_request(words: &str) -> ApiError {
+    ApiError::new(ErrorClass::Invalid, "invalid_field", words).with_status(StatusCode::BAD_REQUEST)
 }

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use majordomo_application::Caller;
 use majordomo_application::audit::chain::{Anchor, ChainCheck, ChainReport, ORIGIN};
 use majordomo_application::audit::{AuditQuery, AuditService, archive};
+use majordomo_application::hex::{from_hex, hex};
 use majordomo_domain::{AuditChain, AuditEntry, CredentialKind, Timestamp};
 use majordomo_infrastructure_system::is_audit_archive;
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ fn parse_anchor(text: &str) -> Result<Anchor, String> {
         let (seq, hash) = text.split_once(':')?;
         Some(Anchor {
             seq: seq.parse().ok()?,
-            hash: archive::from_hex(hash)?.try_into().ok()?,
+            hash: from_hex(hash)?.try_into().ok()?,
             at: Timestamp::EPOCH,
         })
     };
@@ -164,7 +165,7 @@ fn report_json(report: &ChainReport, archived: Option<&ChainReport>, base: u64) 
     json!({
         "intact": report.is_intact() && archived.is_none_or(ChainReport::is_intact),
         "checked": report.checked,
-        "anchor": format!("{}:{}", report.last_seq, archive::hex(&report.last_hash)),
+        "anchor": format!("{}:{}", report.last_seq, hex(&report.last_hash)),
         "faults": faults(report),
         "archived": base,
         "archives_checked": archived.map(|archived| archived.checked),
@@ -197,7 +198,7 @@ fn report_text(report: &ChainReport, archived: Option<&ChainReport>, base: u64) 
         text,
         "anchor    {}:{}\n          Keep it elsewhere: `audit verify --anchor` then finds a log that was made anew.",
         report.last_seq,
-        archive::hex(&report.last_hash)
+        hex(&report.last_hash)
     );
     text
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use majordomo_application::Caller;
-use majordomo_application::audit::archive::hex;
+use majordomo_application::hex::hex;
 use majordomo_application::ports::{
     AuditVault as _, AuditVaultError, Clock as _, CopyError, RepositoryError,
 };

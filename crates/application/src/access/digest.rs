@@ -1,7 +1,5 @@
 //! Digests and the text forms of secrets.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -16,15 +14,4 @@ pub fn sha256(secret: &str) -> Digest {
 /// 32 bytes as 43 URL-safe characters.
 pub(crate) fn base64_url(bytes: &[u8; 32]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

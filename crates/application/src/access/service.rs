@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::callers::{app_caller, configured_caller, key_caller, login_caller};
 use super::configured_keys::{ConfiguredKey, ConfiguredKeys};
-use super::digest::{base64_url, hex, sha256};
+use super::digest::{base64_url, sha256};
 use super::directory::{Directory, Standing};
 use super::error::AccessError;
 use super::key_cache::KeyCache;
@@ -20,6 +20,7 @@ use super::oauth_tokens::AccessTokens;
 use super::pairing::{self, Paired, PairingTokens};
 use super::session_token;
 use crate::caller::Caller;
+use crate::hex::hex;
 use crate::ports::api_key_repository::Digest;
 use crate::ports::{
     ApiKeyRepository, AuditLog, Clock, IdGenerator, MasterTokenError, MasterTokenStore,

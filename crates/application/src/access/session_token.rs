@@ -6,7 +6,7 @@ use majordomo_domain::Timestamp;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::digest::hex;
+use crate::hex::hex;
 
 /// Makes a token that works until `expires_at`.
 pub(super) fn issue(master: &str, expires_at: Timestamp) -> Option<String> {

@@ -258,7 +258,7 @@ impl UserService {
 
     async fn nobody(&self) -> &Option<String> {
         let make = || async {
-            let secret = super::digest::hex(&self.access.ids.secret());
+            let secret = crate::hex::hex(&self.access.ids.secret());
             self.hasher.hash(secret).await
         };
         self.nobody.get_or_init(make).await

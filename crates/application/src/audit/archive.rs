@@ -1,32 +1,10 @@
 //! The lines of an archive: one JSON object for each entry, which reads back exactly.
 
-use std::fmt::Write as _;
-
 use chrono::SecondsFormat;
 use majordomo_domain::{AuditEntry, Timestamp};
 use serde_json::{Value, json};
 
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-/// The inverse of [`hex`].
-pub fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect();
-    let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
-    rest.is_empty()
-        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
-}
+use crate::hex::{from_hex, hex};
 
 /// An entry as a line, without the line's end.
 pub fn line(entry: &AuditEntry) -> String {

@@ -9,6 +9,7 @@ use super::chain::{Anchor, ChainCheck, ChainReport};
 use super::error::AuditError;
 use super::refusals::Refusals;
 use crate::caller::Caller;
+use crate::hex::hex;
 use crate::ports::{AuditFilter, AuditLog, AuditVault, Clock};
 
 /// Entries read at once where all are.
@@ -164,7 +165,7 @@ impl AuditService {
             .on("file", &name)
             .with("first", chain.base_seq.saturating_add(1))
             .with("last", after)
-            .with("hash", archive::hex(&hash));
+            .with("hash", hex(&hash));
         if self.log.remove_archived(after, &hash, &record).await? {
             Ok(Some(Archived { place, entries }))
         } else {

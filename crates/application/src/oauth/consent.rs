@@ -9,7 +9,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::service::AuthorizeRequest;
-use crate::access::hex;
+use crate::hex::hex;
 
 /// How long a consent page can be answered.
 const LIFETIME: Duration = Duration::from_mins(10);

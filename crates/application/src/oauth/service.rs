@@ -14,8 +14,9 @@ use super::consent::ConsentTokens;
 use super::error::OAuthError;
 use super::registration::RegisterClient;
 use super::{pkce, scopes};
-use crate::access::{AccessTokens, base64_url, hex, sha256};
+use crate::access::{AccessTokens, base64_url, sha256};
 use crate::caller::Caller;
+use crate::hex::hex;
 use crate::ports::{Clock, IdGenerator, NewCode, NewTokens, OAuthRepository};
 
 /// What the operator configured.

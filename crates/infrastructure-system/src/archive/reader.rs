@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::path::Path;
 
+use majordomo_application::hex::hex;
 use majordomo_application::ports::{CopyStep, TablePart};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +16,6 @@ use super::ArchiveError;
 use super::format::{
     CONTENTS, Contents, EntryText, FILES, FORMAT, MANIFEST, Manifest, Summary, TABLES,
 };
-use super::writer::hex;
 
 /// Longest entry. Rows travel a megabyte at a time, or alone where one is longer.
 const MAX_ENTRY: u64 = 256 * 1024 * 1024;

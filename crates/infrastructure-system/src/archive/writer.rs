@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use majordomo_application::hex::hex;
 use majordomo_application::ports::{CopyStep, TablePart};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -163,15 +164,4 @@ impl<W: Write> Entries<W> {
         });
         Ok(())
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -1,7 +1,6 @@
 //! Spans as OTLP writes them in JSON: ids in hexadecimal, 64-bit numbers as text.
 
-use std::fmt::Write as _;
-
+use majordomo_application::hex::hex;
 use majordomo_domain::Timestamp;
 use serde_json::{Value, json};
 
@@ -93,11 +92,4 @@ fn any_value(value: &Attribute) -> Value {
 
 fn nanos(at: Timestamp) -> String {
     (i128::from(at.as_micros()) * 1000).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
