@@ -35,7 +35,7 @@ pub mod user_repository;
 pub use api_key_repository::ApiKeyRepository;
 pub use audit_log::{AuditFilter, AuditLog};
 pub use audit_vault::{AuditVault, AuditVaultError};
-pub use budget_repository::{BudgetRepository, LimitedWindow, WindowFull};
+pub use budget_repository::BudgetRepository;
 pub use chat_model::{
     ChatModel, CompletionRelay, FinishReason, ModelDelta, ModelError, ModelErrorKind, ModelInfo,
     ModelMessage, ModelRequest, ModelStream, RelayBody, RelayResponse, ResponseFormat, ToolChoice,
@@ -67,5 +67,5 @@ pub use signing_key_store::{SigningKey, SigningKeyError, SigningKeyStore};
 pub use storage_health::{StorageHealth, StorageStatus};
 pub use tool::{Tool, ToolContext, ToolError};
 pub use turn_repository::{SessionMark, TurnRepository};
-pub use usage_ledger::UsageLedger;
+pub use usage_ledger::{EndedCall, UsageLedger};
 pub use user_repository::{UserRepository, UserWithPassword};

@@ -11,7 +11,7 @@ mod report;
 mod spool;
 
 pub use accounting::{Accounting, Ending, ModelCall, Payer, PlannedCall};
-pub use budgets::{BudgetConfig, BudgetCounts, BudgetStatus, Budgets, PeriodLimits};
+pub use budgets::{BudgetConfig, BudgetCounts, BudgetStatus, Budgets, LimitedWindow, PeriodLimits};
 pub use error::{BudgetError, UsageError};
 pub use prices::{Price, PriceTable};
 pub use report::{UsageReport, UsageService};

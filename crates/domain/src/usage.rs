@@ -57,6 +57,16 @@ pub struct UsageRecord {
     pub at: Timestamp,
 }
 
+impl UsageRecord {
+    /// What it takes from budgets.
+    pub fn spend(&self) -> Spend {
+        Spend {
+            cost: self.cost,
+            tokens: self.usage.total_tokens(),
+        }
+    }
+}
+
 /// The calls of one model, added up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageSum {

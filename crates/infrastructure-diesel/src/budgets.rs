@@ -1,17 +1,16 @@
 //! Budgets, and the windows in which spending is counted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
-use majordomo_application::ports::{
-    BudgetRepository, Durability, LimitedWindow, RepositoryError, WindowFull,
-};
+use majordomo_application::ports::{BudgetRepository, Durability, EndedCall, RepositoryError};
 use majordomo_domain::{
     ApiKeyId, AuditRecord, Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow,
-    MicroUsd, Spend, Timestamp, WindowUse,
+    MicroUsd, Spend, Timestamp,
 };
 
 use super::audit;
@@ -65,50 +64,30 @@ impl TryFrom<BudgetRow> for Budget {
     }
 }
 
-/// What is counted in a row of `budget_windows`.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = budget_windows)]
-struct UseRow {
-    spent_cost: i64,
-    spent_tokens: i64,
-    reserved_cost: i64,
-    reserved_tokens: i64,
-    open_calls: i64,
-}
-
-impl From<UseRow> for WindowUse {
-    fn from(row: UseRow) -> Self {
-        let count = |stored: i64| u64::try_from(stored).unwrap_or_default();
-        let spend = |cost, tokens| Spend {
-            cost: MicroUsd(count(cost)),
-            tokens: count(tokens),
-        };
-        Self {
-            spent: spend(row.spent_cost, row.spent_tokens),
-            reserved: spend(row.reserved_cost, row.reserved_tokens),
-            open_calls: count(row.open_calls),
+/// Adds what calls have used to their windows.
+pub(super) async fn count(conn: &mut Conn, calls: &[EndedCall]) -> Outcome<()> {
+    // In one order everywhere: two that want the same rows never wait for one another in a circle.
+    let mut sums: BTreeMap<&BudgetWindow, Spend> = BTreeMap::new();
+    for call in calls {
+        for window in &call.windows {
+            let sum = sums.entry(window).or_default();
+            *sum = sum.plus(call.record.spend());
         }
     }
+    for (window, spent) in sums {
+        add(conn, window, spent).await?;
+    }
+    Ok(())
 }
 
-/// Adds to a window, which is begun where it is new, and gives what it holds then. Holds its row until the transaction
-/// ends: whoever adds next sees this.
-async fn add(
-    conn: &mut Conn,
-    window: &BudgetWindow,
-    spent: Spend,
-    reserved: (i64, i64),
-    calls: i64,
-) -> Outcome<WindowUse> {
+/// Adds to what was spent in a window, which is begun where it is new.
+async fn add(conn: &mut Conn, window: &BudgetWindow, spent: Spend) -> Outcome<()> {
     let row = (
         budget_windows::subject.eq(window.subject.to_string()),
         budget_windows::period.eq(window.period.as_str()),
         budget_windows::starts_at.eq(window.starts_at.as_micros()),
         budget_windows::spent_cost.eq(to_stored(spent.cost.0)),
         budget_windows::spent_tokens.eq(to_stored(spent.tokens)),
-        budget_windows::reserved_cost.eq(reserved.0),
-        budget_windows::reserved_tokens.eq(reserved.1),
-        budget_windows::open_calls.eq(calls),
     );
     let add = diesel::insert_into(budget_windows::table)
         .values(row)
@@ -123,57 +102,29 @@ async fn add(
                 .eq(budget_windows::spent_cost + excluded(budget_windows::spent_cost)),
             budget_windows::spent_tokens
                 .eq(budget_windows::spent_tokens + excluded(budget_windows::spent_tokens)),
-            budget_windows::reserved_cost
-                .eq(budget_windows::reserved_cost + excluded(budget_windows::reserved_cost)),
-            budget_windows::reserved_tokens
-                .eq(budget_windows::reserved_tokens + excluded(budget_windows::reserved_tokens)),
-            budget_windows::open_calls
-                .eq(budget_windows::open_calls + excluded(budget_windows::open_calls)),
-        ))
-        .returning(UseRow::as_returning());
-    let row: UseRow = Cached(add).get_result(conn).await?;
-    Ok(row.into())
+        ));
+    Cached(add).execute(conn).await?;
+    Ok(())
 }
 
-async fn reserve(
-    conn: &mut Conn,
-    windows: &[LimitedWindow],
-    estimate: Spend,
-) -> Outcome<Result<(), WindowFull>> {
-    let (cost, tokens) = (to_stored(estimate.cost.0), to_stored(estimate.tokens));
-    for (done, limited) in windows.iter().enumerate() {
-        let after = add(conn, &limited.window, Spend::default(), (cost, tokens), 1).await?;
-        let before = WindowUse {
-            spent: after.spent,
-            reserved: after.reserved.minus(estimate),
-            open_calls: after.open_calls.saturating_sub(1),
-        };
-        if before.admits(limited.limit, estimate) {
-            continue;
-        }
-        for undone in windows.iter().take(done + 1) {
-            add(conn, &undone.window, Spend::default(), (-cost, -tokens), -1).await?;
-        }
-        return Ok(Err(WindowFull {
-            window: limited.clone(),
-            used: before,
-        }));
-    }
-    Ok(Ok(()))
-}
-
-async fn used(conn: &mut Conn, window: &BudgetWindow) -> Outcome<WindowUse> {
-    let row: Option<UseRow> = budget_windows::table
+async fn spent(conn: &mut Conn, window: &BudgetWindow) -> Outcome<Spend> {
+    let row: Option<(i64, i64)> = budget_windows::table
         .find((
             window.subject.to_string(),
             window.period.as_str(),
             window.starts_at.as_micros(),
         ))
-        .select(UseRow::as_select())
+        .select((budget_windows::spent_cost, budget_windows::spent_tokens))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(WindowUse::from).unwrap_or_default())
+    // Only what was counted is stored, so no stored number is negative.
+    let count = |stored: i64| u64::try_from(stored).unwrap_or_default();
+    let spent = row.map(|(cost, tokens)| Spend {
+        cost: MicroUsd(count(cost)),
+        tokens: count(tokens),
+    });
+    Ok(spent.unwrap_or_default())
 }
 
 /// Sets a budget for a subject that has none.
@@ -221,9 +172,6 @@ pub(super) async fn inherit(conn: &mut Conn, from: &ApiKeyId, to: &ApiKeyId) -> 
                 budget_windows::starts_at.eq(starts_at),
                 budget_windows::spent_cost.eq(cost),
                 budget_windows::spent_tokens.eq(tokens),
-                budget_windows::reserved_cost.eq(0),
-                budget_windows::reserved_tokens.eq(0),
-                budget_windows::open_calls.eq(0),
             ))
             .execute(conn)
             .await?;
@@ -309,79 +257,26 @@ impl BudgetRepository for DieselBudgetRepository {
             .await
     }
 
-    async fn reserve(
-        &self,
-        windows: &[LimitedWindow],
-        estimate: Spend,
-    ) -> Result<Result<(), WindowFull>, RepositoryError> {
-        // In one order everywhere: two that want the same rows never wait for one another in a circle.
-        let mut windows = windows.to_vec();
-        windows.sort_by(|a, b| a.window.cmp(&b.window));
-        self.db
-            .write(
-                Durability::Written,
-                (windows, estimate),
-                |conn, (windows, estimate)| Box::pin(reserve(conn, windows, *estimate)),
-            )
-            .await
-    }
-
-    async fn settle(
-        &self,
-        windows: &[BudgetWindow],
-        estimate: Spend,
-        spent: Spend,
-    ) -> Result<Vec<WindowUse>, RepositoryError> {
-        let mut ordered: Vec<(usize, BudgetWindow)> = windows.iter().cloned().enumerate().collect();
-        ordered.sort_by(|a, b| a.1.cmp(&b.1));
-        self.db
-            .write(
-                Durability::Written,
-                (ordered, estimate, spent),
-                |conn, (ordered, estimate, spent)| {
-                    Box::pin(async move {
-                        let given_up = (-to_stored(estimate.cost.0), -to_stored(estimate.tokens));
-                        let mut uses = Vec::with_capacity(ordered.len());
-                        for (place, window) in ordered {
-                            uses.push((*place, add(conn, window, *spent, given_up, -1).await?));
-                        }
-                        uses.sort_by_key(|(place, _)| *place);
-                        Ok(uses.into_iter().map(|(_, window_use)| window_use).collect())
-                    })
-                },
-            )
-            .await
-    }
-
-    async fn used(&self, windows: &[BudgetWindow]) -> Result<Vec<WindowUse>, RepositoryError> {
+    async fn spent(&self, windows: &[BudgetWindow]) -> Result<Vec<Spend>, RepositoryError> {
         self.db
             .read(windows.to_vec(), |conn, windows| {
                 Box::pin(async move {
-                    let mut uses = Vec::with_capacity(windows.len());
+                    let mut all = Vec::with_capacity(windows.len());
                     for window in windows {
-                        uses.push(used(conn, window).await?);
+                        all.push(spent(conn, window).await?);
                     }
-                    Ok(uses)
+                    Ok(all)
                 })
             })
             .await
     }
 
-    async fn release_all(&self, before: Timestamp) -> Result<(), RepositoryError> {
+    async fn forget_windows(&self, before: Timestamp) -> Result<(), RepositoryError> {
         self.db
             .write(Durability::Flushed, before.as_micros(), |conn, before| {
                 Box::pin(async move {
                     let old = budget_windows::table.filter(budget_windows::starts_at.lt(*before));
                     diesel::delete(old).execute(conn).await?;
-                    let open = budget_windows::table.filter(budget_windows::open_calls.ne(0));
-                    diesel::update(open)
-                        .set((
-                            budget_windows::reserved_cost.eq(0),
-                            budget_windows::reserved_tokens.eq(0),
-                            budget_windows::open_calls.eq(0),
-                        ))
-                        .execute(conn)
-                        .await?;
                     Ok(())
                 })
             })

@@ -125,7 +125,6 @@ async fn finish(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
     let Some((owner, session)) = end_run(conn, answer).await? else {
         return keep_calls_of_deleted(conn, answer).await;
     };
-    usage::insert(conn, &answer.calls).await?;
     if let Some(message) = &answer.message {
         let count = diesel::update(sessions::table.find((&owner, &session)))
             .set((
@@ -137,7 +136,7 @@ async fn finish(conn: &mut Conn, answer: &Answer) -> Outcome<()> {
         let seq: i64 = Cached(count).get_result(conn).await?;
         message_rows::insert(conn, &owner, &session, seq, message).await?;
     }
-    Ok(())
+    usage::insert(conn, &answer.calls).await
 }
 
 /// What was spent stays spent when the run has been deleted with its session.

@@ -228,9 +228,6 @@ diesel::table! {
         starts_at -> BigInt,
         spent_cost -> BigInt,
         spent_tokens -> BigInt,
-        reserved_cost -> BigInt,
-        reserved_tokens -> BigInt,
-        open_calls -> BigInt,
     }
 }
 

@@ -8,15 +8,15 @@ use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
-use majordomo_application::ports::{Durability, RepositoryError, UsageLedger};
+use majordomo_application::ports::{Durability, EndedCall, RepositoryError, UsageLedger};
 use majordomo_domain::{
     ApiKeyId, AuditRecord, MicroUsd, ModelRef, RunId, SessionId, Timestamp, Usage, UsageRecord,
     UsageSum, UserId,
 };
 
-use super::audit;
 use super::error::{Outcome, corrupt, to_stored};
 use super::schema::usage_records;
+use super::{audit, budgets};
 use crate::backend::{self, Conn, Database};
 
 /// A row as it is written; the database numbers it.
@@ -38,9 +38,9 @@ struct NewUsageRow<'a> {
     created_at: i64,
 }
 
-/// Stores calls, one row each.
-pub(super) async fn insert(conn: &mut Conn, calls: &[UsageRecord]) -> Outcome<()> {
-    for call in calls {
+/// Stores calls, one row each, and counts them in their windows.
+pub(super) async fn insert(conn: &mut Conn, calls: &[EndedCall]) -> Outcome<()> {
+    for EndedCall { record: call, .. } in calls {
         let row = NewUsageRow {
             owner: call.owner.as_str(),
             key_id: call.key.as_ref().map(|key| key.as_str().into()),
@@ -61,7 +61,7 @@ pub(super) async fn insert(conn: &mut Conn, calls: &[UsageRecord]) -> Outcome<()
             .execute(conn)
             .await?;
     }
-    Ok(())
+    budgets::count(conn, calls).await
 }
 
 /// A row as it is read.
@@ -202,7 +202,7 @@ impl DieselUsageLedger {
 
 #[async_trait]
 impl UsageLedger for DieselUsageLedger {
-    async fn append(&self, calls: &[UsageRecord]) -> Result<(), RepositoryError> {
+    async fn append(&self, calls: &[EndedCall]) -> Result<(), RepositoryError> {
         self.db
             .write(Durability::Written, calls.to_vec(), |conn, calls| {
                 Box::pin(insert(conn, calls))

@@ -10,12 +10,13 @@
 
 use std::sync::Arc;
 
-use majordomo_application::ports::{Answer, NewTurn};
+use majordomo_application::ports::{Answer, EndedCall, NewTurn};
 use majordomo_domain::{
-    ApiKey, ApiKeyId, AuditRecord, Channel, CredentialKind, Importance, Memory, MemoryAuthor,
-    MemoryId, MemoryKind, MemorySource, Message, MessageId, MessageStatus, Outcome, RequestSource,
-    Role, Run, RunEvent, RunEventKind, RunId, RunKind, RunOptions, RunStatus, Scope, Scopes,
-    Session, SessionId, Timestamp, Usage, User, UserId, UserRole, Username,
+    ApiKey, ApiKeyId, AuditRecord, BudgetWindow, Channel, CredentialKind, Importance, Memory,
+    MemoryAuthor, MemoryId, MemoryKind, MemorySource, Message, MessageId, MessageStatus, MicroUsd,
+    ModelRef, Outcome, RequestSource, Role, Run, RunEvent, RunEventKind, RunId, RunKind,
+    RunOptions, RunStatus, Scope, Scopes, Session, SessionId, Timestamp, Usage, UsageRecord, User,
+    UserId, UserRole, Username,
 };
 
 /// The user with this name.
@@ -269,4 +270,24 @@ pub fn account(name: &str, number: u32) -> User {
         created_at: at(i64::from(number)),
         last_login_at: None,
     }
+}
+
+/// A call of a model without a price of its own: a millionth of a dollar for each of `tokens`.
+pub fn ended_call(owner: &str, tokens: u64, windows: Vec<BudgetWindow>) -> EndedCall {
+    let record = UsageRecord {
+        owner: user(owner),
+        key: None,
+        session: None,
+        run: None,
+        model: ModelRef::new("mock", "model"),
+        usage: Usage {
+            input_tokens: tokens,
+            ..Usage::default()
+        },
+        estimated: false,
+        cost: MicroUsd(tokens),
+        price_version: None,
+        at: at(1),
+    };
+    EndedCall { record, windows }
 }

@@ -316,14 +316,9 @@ macro_rules! contract_tests {
             setting_again_replaces
             a_budget_is_removed_once
             an_unused_window_is_empty
-            reserving_sets_the_estimate_aside
-            what_does_not_fit_is_refused_and_changes_nothing
-            one_full_window_keeps_the_others_as_they_were
-            settling_puts_what_was_spent_in_place
-            calls_near_the_limit_go_one_at_a_time
-            concurrent_calls_never_pass_the_limit
-            releasing_gives_up_what_is_set_aside
-            releasing_forgets_old_windows
+            calls_count_in_their_windows
+            calls_count_side_by_side
+            old_windows_are_forgotten
         }
         $crate::contract_suite! { spending:
             overspend_is_at_most_one_calls_error_of_estimate

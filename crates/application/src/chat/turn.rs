@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use majordomo_domain::{
     Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, Timestamp,
-    ToolCall, ToolOutput, Usage, UsageRecord,
+    ToolCall, ToolOutput, Usage,
 };
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
@@ -19,8 +19,8 @@ use super::traces;
 use crate::error::ServiceError as _;
 use crate::models::{ModelsError, estimate_prompt_tokens, estimate_tokens_of_length};
 use crate::ports::{
-    Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
-    ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
+    Answer, Durability, EndedCall, FinishReason, MessageWindow, ModelDelta, ModelError,
+    ModelErrorKind, ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
 use crate::usage::{BudgetError, Ending, ModelCall, Payer, PlannedCall};
@@ -45,8 +45,8 @@ struct Draft {
     call_ids: HashSet<String>,
     /// The model call under way.
     open: Option<OpenCall>,
-    /// Those that have ended, for the ledger.
-    calls: Vec<UsageRecord>,
+    /// Those that have ended and are not stored yet.
+    calls: Vec<EndedCall>,
 }
 
 /// A model call under way, and what the draft held before it.
@@ -58,18 +58,13 @@ struct OpenCall {
 
 impl Draft {
     /// Ends the call under way, where there is one.
-    async fn close(&mut self, ending: Ending, at: Timestamp) {
+    fn close(&mut self, ending: Ending, at: Timestamp) {
         let Some(open) = self.open.take() else {
             return;
         };
         let told = self.usage.minus(open.usage);
         let written = estimate_tokens_of_length(self.written - open.written);
-        let (record, settling) = open.call.end(ending, told, written, at);
-        self.calls.extend(record);
-        if let Some(settling) = settling {
-            // Its failures were logged.
-            let _ = settling.await;
-        }
+        self.calls.extend(open.call.end(ending, told, written, at));
     }
 }
 
@@ -156,7 +151,7 @@ impl ChatService {
                 end.unwrap_or_else(|_| End::failed("timeout", "The turn took too long"))
             }
         };
-        draft.close(Ending::GivenUp, self.clock.now()).await;
+        draft.close(Ending::GivenUp, self.clock.now());
         let failure = (end.status != RunStatus::Completed).then_some(end.reason.as_str());
         traces::turn_ended(&trace, draft.usage, failure);
         if end.status == RunStatus::Interrupted && !writer.has_shown() {
@@ -264,6 +259,8 @@ impl ChatService {
             if step.calls.is_empty() {
                 return Ok(End::completed(reason));
             }
+            // The last call is stored with the end of the run, which may be far away.
+            self.accounting.keep(draft.calls.drain(..));
             let outputs = self.call_tools(turn, &step.calls, writer).await?;
             if breaker.note(&step.calls, &outputs) && config.loop_breaker {
                 return Err(End::failed(
@@ -391,7 +388,7 @@ impl ChatService {
         let opened = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
-                draft.close(Ending::Failed, self.clock.now()).await;
+                draft.close(Ending::Failed, self.clock.now());
                 return Err(Self::no_answer(error, writer));
             }
         };
@@ -406,7 +403,7 @@ impl ChatService {
             Ok(_) => Ending::Succeeded,
             Err(_) => Ending::Failed,
         };
-        draft.close(ending, self.clock.now()).await;
+        draft.close(ending, self.clock.now());
         result
     }
 

@@ -2,11 +2,10 @@
 
 use async_trait::async_trait;
 use majordomo_domain::{
-    Message, MessageId, Run, RunEvent, RunId, RunStatus, Session, SessionId, Timestamp,
-    UsageRecord, UserId,
+    Message, MessageId, Run, RunEvent, RunId, RunStatus, Session, SessionId, Timestamp, UserId,
 };
 
-use super::RepositoryError;
+use super::{EndedCall, RepositoryError};
 
 /// What an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +51,8 @@ pub struct Answer {
     pub events: Vec<RunEvent>,
     /// The assistant's message, where there is one; its `seq` is assigned by the store.
     pub message: Option<Message>,
-    /// The model calls of the run, for the ledger.
-    pub calls: Vec<UsageRecord>,
+    /// The model calls of the run that are not in the ledger yet.
+    pub calls: Vec<EndedCall>,
 }
 
 /// The append-only journal of runs. What it acknowledges is durable as asked. Events carry their own `seq`, from 1
@@ -74,7 +73,7 @@ pub trait RunJournal: Send + Sync {
         durability: Durability,
     ) -> Result<(), RepositoryError>;
     /// Ends a run in one transaction, `Flushed`: last events, status, the answer at the session's next
-    /// position, the calls in the ledger.
+    /// position, the calls in the ledger and in their windows.
     /// When the session has been deleted meanwhile only the calls are stored and it is no error. Ending a run that has ended MUST change nothing.
     async fn finish(&self, answer: Answer) -> Result<(), RepositoryError>;
     /// The owner's run, or `None`.

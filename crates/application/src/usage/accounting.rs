@@ -6,7 +6,6 @@ use majordomo_domain::{
     ApiKeyId, CredentialKind, MicroUsd, ModelRef, RunId, SessionId, Spend, Timestamp, Usage,
     UsageRecord, UserId,
 };
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::budgets::{Budgets, Hold};
@@ -15,7 +14,7 @@ use super::prices::PriceTable;
 use super::spool::UsageSpool;
 use crate::caller::Caller;
 use crate::models::InferenceMetrics;
-use crate::ports::Clock;
+use crate::ports::{Clock, EndedCall};
 
 /// Who pays for a call, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +208,7 @@ impl Accounting {
     }
 
     /// Puts calls into the ledger that no end of a run will store.
-    pub(crate) fn keep(&self, calls: Vec<UsageRecord>) {
+    pub(crate) fn keep(&self, calls: impl IntoIterator<Item = EndedCall>) {
         if let Some(limits) = &self.0.limits {
             for call in calls {
                 limits.spool.push(call);
@@ -257,8 +256,7 @@ impl ModelCall {
     }
 
     /// Ends the call. `told` is what the provider said of tokens; where it said nothing, `written` estimates what the
-    /// model wrote. Gives the record for the ledger unless nothing was used, and, where a budget applies, what ends when
-    /// it has counted the call.
+    /// model wrote. Gives what is to be stored of it unless nothing was used.
     #[must_use]
     pub fn end(
         mut self,
@@ -266,10 +264,8 @@ impl ModelCall {
         told: Usage,
         written: u64,
         at: Timestamp,
-    ) -> (Option<UsageRecord>, Option<JoinHandle<()>>) {
-        let (record, spent) = self.count(ending, told, written, at);
-        let settling = self.hold.take().map(|hold| hold.settle(spent));
-        (record, settling)
+    ) -> Option<EndedCall> {
+        self.close(ending, told, written, at)
     }
 
     /// Ends a call that belongs to no run, without waiting: its record goes into the ledger a little later.
@@ -283,13 +279,25 @@ impl ModelCall {
             Some(limits) => limits.clock.now(),
             None => Timestamp::EPOCH,
         };
-        let (record, spent) = self.count(ending, told, written, now);
-        if let Some(hold) = self.hold.take() {
-            hold.settle(spent);
+        let ended = self.close(ending, told, written, now);
+        if let (Some(limits), Some(ended)) = (&books.limits, ended) {
+            limits.spool.push(ended);
         }
-        if let (Some(limits), Some(record)) = (&books.limits, record) {
-            limits.spool.push(record);
-        }
+    }
+
+    fn close(
+        &mut self,
+        ending: Ending,
+        told: Usage,
+        written: u64,
+        at: Timestamp,
+    ) -> Option<EndedCall> {
+        let record = self.count(ending, told, written, at);
+        let spent = record.as_ref().map(UsageRecord::spend);
+        let hold = self.hold.take();
+        let windows = hold.map(|hold| hold.settle(spent.unwrap_or_default()));
+        let windows = windows.unwrap_or_default();
+        record.map(|record| EndedCall { record, windows })
     }
 
     fn count(
@@ -298,7 +306,7 @@ impl ModelCall {
         told: Usage,
         written: u64,
         at: Timestamp,
-    ) -> (Option<UsageRecord>, Spend) {
+    ) -> Option<UsageRecord> {
         self.open = false;
         let is_told = told.total_tokens() > 0;
         let usage = match ending {
@@ -318,14 +326,10 @@ impl ModelCall {
             Ending::GivenUp => metrics.count_tokens(usage),
         }
         if usage == Usage::default() {
-            return (None, Spend::default());
+            return None;
         }
         let (cost, version): (MicroUsd, Option<&str>) = self.books.prices.cost(&self.model, usage);
-        let spent = Spend {
-            cost,
-            tokens: usage.total_tokens(),
-        };
-        let record = UsageRecord {
+        Some(UsageRecord {
             owner: self.payer.user.clone(),
             key: self.payer.key.clone(),
             session: self.payer.session.clone(),
@@ -336,8 +340,7 @@ impl ModelCall {
             cost,
             price_version: version.map(str::to_owned),
             at,
-        };
-        (Some(record), spent)
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod alarms;
 mod holding;
 mod keys;
 mod managing;
+mod windows;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +18,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::accounting::Payer;
-use crate::ports::{BudgetRepository, Clock, LimitedWindow, RepositoryError};
+use crate::ports::{BudgetRepository, Clock, RepositoryError};
 use alarms::Alarms;
 pub use alarms::BudgetCounts;
 pub(super) use holding::Hold;
+pub use windows::LimitedWindow;
+use windows::Windows;
 
 /// Budgets that may be set.
 const MAX_BUDGETS: u32 = 10_000;
@@ -94,8 +97,9 @@ pub struct BudgetStatus {
 
 type SetLimits = HashMap<(BudgetSubject, BudgetPeriod), BudgetLimit>;
 
-/// Holds spending to budgets. Storage is used on one runtime, from wherever calls come; a caller to whom no budget
-/// applies costs no storage at all.
+/// Holds spending to budgets. What is set aside is known to this process only, and so it is free again when the process
+/// dies; what ended calls have spent is stored with them in the ledger. Storage is read on one runtime, from wherever calls
+/// come, once for each window.
 pub struct Budgets {
     repository: Arc<dyn BudgetRepository>,
     clock: Arc<dyn Clock>,
@@ -104,13 +108,14 @@ pub struct Budgets {
     /// Whether anything may be limited at all.
     any: AtomicBool,
     runtime: Handle,
+    windows: Windows,
     settled: Notify,
     alarms: Alarms,
 }
 
 impl Budgets {
-    /// Reads the budgets that were set and gives up what a process that died had set aside. Storage is used on the
-    /// current runtime from now on. This process must be the only one that uses the storage.
+    /// Reads the budgets that were set and forgets old windows. Storage is used on the current runtime from now on. This
+    /// process must be the only one that makes calls over the storage.
     pub async fn open(
         repository: Arc<dyn BudgetRepository>,
         clock: Arc<dyn Clock>,
@@ -118,7 +123,7 @@ impl Budgets {
     ) -> Result<Arc<Self>, RepositoryError> {
         let kept_since = clock.now().as_micros() - i64::try_from(KEPT.as_micros()).unwrap_or(0);
         repository
-            .release_all(Timestamp::from_micros(kept_since))
+            .forget_windows(Timestamp::from_micros(kept_since))
             .await?;
         let set: SetLimits = repository
             .list(MAX_BUDGETS)
@@ -133,6 +138,7 @@ impl Budgets {
             any: AtomicBool::new(false),
             set: RwLock::new(set),
             runtime: Handle::current(),
+            windows: Windows::default(),
             settled: Notify::new(),
             alarms: Alarms::default(),
         };

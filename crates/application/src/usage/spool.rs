@@ -1,26 +1,26 @@
-//! Calls that belong to no run wait here and are stored together.
+//! Calls that are not stored with the end of a run wait here and are stored together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use majordomo_domain::UsageRecord;
 use tokio::sync::Notify;
 
-use crate::ports::UsageLedger;
+use crate::ports::{EndedCall, UsageLedger};
 
 /// How long a call waits for others before they are stored: what the death of the process can cost.
 const LINGER: Duration = Duration::from_millis(500);
 /// Calls stored in one transaction.
 const BATCH: usize = 500;
-/// Calls that may wait while storage does not answer; further ones are lost to the ledger, not to counters and budgets.
+/// Calls that may wait while storage does not answer; further ones are lost to the ledger, but not to the counters and
+/// budgets of this process.
 const CAPACITY: usize = 16_384;
 
 /// Stores calls in the background, so that nobody waits for the ledger. Putting a call in takes one lock, on any runtime;
 /// only the first of a batch wakes the task that writes.
 pub struct UsageSpool {
     ledger: Arc<dyn UsageLedger>,
-    waiting: Mutex<Vec<UsageRecord>>,
+    waiting: Mutex<Vec<EndedCall>>,
     filled: Arc<Notify>,
     writing: tokio::sync::Mutex<()>,
     lost: AtomicU64,
@@ -51,7 +51,7 @@ impl UsageSpool {
     }
 
     /// Puts a call in.
-    pub fn push(&self, call: UsageRecord) {
+    pub fn push(&self, call: EndedCall) {
         let mut waiting = self.waiting();
         if waiting.len() >= CAPACITY {
             drop(waiting);
@@ -70,7 +70,7 @@ impl UsageSpool {
     pub async fn flush(&self) {
         let _writing = self.writing.lock().await;
         loop {
-            let batch: Vec<UsageRecord> = {
+            let batch: Vec<EndedCall> = {
                 let mut waiting = self.waiting();
                 let count = waiting.len().min(BATCH);
                 waiting.drain(..count).collect()
@@ -92,7 +92,7 @@ impl UsageSpool {
         self.lost.load(Ordering::Relaxed)
     }
 
-    fn put_back(&self, mut batch: Vec<UsageRecord>) {
+    fn put_back(&self, mut batch: Vec<EndedCall>) {
         let mut waiting = self.waiting();
         batch.append(&mut waiting);
         let surplus = batch.len().saturating_sub(CAPACITY);
@@ -111,7 +111,7 @@ impl UsageSpool {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<UsageRecord>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<EndedCall>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -123,14 +123,9 @@ fn answer(text: &str, usage: Usage) -> Script {
         .delta(ModelDelta::Finish(FinishReason::Stop))
 }
 
-fn exhausted(error: &BudgetError) -> bool {
-    matches!(error, BudgetError::Exhausted { .. })
-}
-
-#[tokio::test]
-async fn a_turn_records_each_of_its_model_calls_with_its_price() {
-    let books = Books::keeping(BudgetConfig::default()).await;
-    let asks = Script::new()
+/// Asks for the calculator.
+fn calculates(usage: Usage) -> Script {
+    Script::new()
         .delta(ModelDelta::ToolCallStarted {
             index: 0,
             id: "c".to_owned(),
@@ -140,16 +135,26 @@ async fn a_turn_records_each_of_its_model_calls_with_its_price() {
             index: 0,
             fragment: r#"{"expression":"1+1"}"#.to_owned(),
         })
-        .delta(ModelDelta::Usage(used(100, 40, 10)))
-        .delta(ModelDelta::Finish(FinishReason::ToolCalls));
-    let world = books.world([asks, answer("2", used(130, 0, 5))]);
+        .delta(ModelDelta::Usage(usage))
+        .delta(ModelDelta::Finish(FinishReason::ToolCalls))
+}
+
+fn exhausted(error: &BudgetError) -> bool {
+    matches!(error, BudgetError::Exhausted { .. })
+}
+
+#[tokio::test]
+async fn a_turn_records_each_of_its_model_calls_with_its_price() {
+    let books = Books::keeping(BudgetConfig::default()).await;
+    let world = books.world([calculates(used(100, 40, 10)), answer("2", used(130, 0, 5))]);
     let turn = world.chat.send(&alice(), say("s", "1+1?")).await.unwrap();
     let run = turn.run.clone();
     drain(turn.into_events()).await;
 
-    let calls = books.recorded("alice").await;
+    let mut calls = books.recorded("alice").await;
     assert_eq!(calls.len(), 2);
-    let (second, first) = (&calls[0], &calls[1]);
+    calls.sort_by_key(|call| call.usage.input_tokens);
+    let (first, second) = (&calls[0], &calls[1]);
     // 60 x 2 + 40 x 1 + 10 x 4
     assert_eq!(
         (first.usage, first.cost),
@@ -340,9 +345,8 @@ async fn budgets_in_dollars_follow_the_prices() {
     set.await.unwrap();
     // 250 x 2 + 100 x 4 = 900 of 1000
     let call = books.begin(Payer::of(&alice), 250, 100).await.unwrap();
-    let (record, settling) = call.end(Ending::Succeeded, used(250, 0, 100), 0, Timestamp::EPOCH);
-    settling.unwrap().await.unwrap();
-    assert_eq!(record.unwrap().cost, MicroUsd(900));
+    let ended = call.end(Ending::Succeeded, used(250, 0, 100), 0, Timestamp::EPOCH);
+    assert_eq!(ended.unwrap().record.cost, MicroUsd(900));
     assert!(books.begin(Payer::of(&alice), 50, 25).await.is_err());
     let status = books.budgets.visible(&alice).await.unwrap();
     assert_eq!(status[0].used.spent.cost, MicroUsd(900));
@@ -414,8 +418,7 @@ async fn a_warning_comes_once_for_each_mark() {
     let mut others = world.chat.listen(&caller("bob"), None).unwrap();
     for (spent, expected) in [(70, (0, 0)), (15, (1, 0)), (5, (1, 0)), (10, (1, 1))] {
         let call = books.begin(Payer::of(&alice()), spent, 0).await.unwrap();
-        let (_, settling) = call.end(Ending::Succeeded, used(spent, 0, 0), 0, Timestamp::EPOCH);
-        settling.unwrap().await.unwrap();
+        drop(call.end(Ending::Succeeded, used(spent, 0, 0), 0, Timestamp::EPOCH));
         let counts = books.budgets.counts();
         assert_eq!(
             (counts.warnings, counts.exhaustions),
@@ -443,26 +446,52 @@ async fn a_warning_comes_once_for_each_mark() {
     assert_eq!(books.budgets.counts().refusals, 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_counted_at_once_is_counted_later_and_nothing_is_admitted_unchecked() {
-    let books = Books::keeping(BudgetConfig {
+#[tokio::test]
+async fn what_cannot_be_stored_at_once_counts_and_nothing_is_admitted_unchecked() {
+    let config = BudgetConfig {
         user: tokens_a_day(100),
         ..BudgetConfig::default()
-    })
-    .await;
+    };
+    let books = Books::keeping(config.clone()).await;
+    books.failing.fail("budgets.spent", 1);
+    let refused = books.begin(Payer::of(&alice()), 1, 0).await;
+    assert_eq!(refused.err(), Some(BudgetError::Unavailable));
+
     let call = books.begin(Payer::of(&alice()), 50, 0).await.unwrap();
-    books.failing.fail("budgets.settle", 1);
-    let (_, settling) = call.end(Ending::Succeeded, used(60, 0, 0), 0, Timestamp::EPOCH);
-    settling.unwrap().await.unwrap();
+    books.failing.fail("usage.append", 1);
+    call.end_alone(Ending::Succeeded, used(60, 0, 0), 0);
+    books.usage.accounting().flush().await;
     let status = books.budgets.own(&alice()).await.unwrap();
     assert_eq!(
         (status[0].used.spent.tokens, status[0].used.open_calls),
         (60, 0)
     );
+    assert!(books.begin(Payer::of(&alice()), 50, 0).await.is_err());
 
-    books.failing.fail("budgets.reserve", 1);
-    let refused = books.begin(Payer::of(&alice()), 1, 0).await;
-    assert_eq!(refused.err(), Some(BudgetError::Unavailable));
+    // The next process reads what was stored.
+    books.usage.accounting().flush().await;
+    let budgets = Budgets::open(books.store.clone(), Arc::new(FixedClock::default()), config);
+    let status = budgets.await.unwrap().own(&alice()).await.unwrap();
+    assert_eq!(status[0].used.spent.tokens, 60);
+}
+
+#[tokio::test]
+async fn a_turn_counts_in_its_budgets_with_its_end_and_in_between() {
+    let config = BudgetConfig {
+        user: tokens_a_day(1_000_000),
+        session: tokens_a_day(1_000_000),
+        ..BudgetConfig::default()
+    };
+    let books = Books::keeping(config.clone()).await;
+    let world = books.world([calculates(used(100, 0, 10)), answer("2", used(120, 0, 5))]);
+    let turn = world.chat.send(&alice(), say("s", "1+1?")).await.unwrap();
+    drain(turn.into_events()).await;
+    books.usage.accounting().flush().await;
+    let budgets = Budgets::open(books.store.clone(), Arc::new(FixedClock::default()), config);
+    let stored = budgets.await.unwrap().own(&alice()).await.unwrap();
+    let known = books.budgets.own(&alice()).await.unwrap();
+    assert_eq!(stored[0].used.spent.tokens, 235);
+    assert_eq!(known[0].used, stored[0].used);
 }
 
 #[tokio::test(start_paused = true)]
@@ -535,8 +564,7 @@ async fn spend(limit: u64, calls: Vec<Call>) -> (u64, u64) {
             for _ in 0..estimate % 5 {
                 tokio::task::yield_now().await;
             }
-            let (_, settling) = call.end(Ending::Succeeded, used(cost, 0, 0), 0, Timestamp::EPOCH);
-            settling.unwrap().await.unwrap();
+            drop(call.end(Ending::Succeeded, used(cost, 0, 0), 0, Timestamp::EPOCH));
             (cost, cost.saturating_sub(estimate))
         }
     });

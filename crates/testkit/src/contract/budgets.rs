@@ -1,14 +1,13 @@
 //! What [`BudgetRepository`](majordomo_application::ports::BudgetRepository) must do.
 
 use futures_util::future::join_all;
-use majordomo_application::ports::{LimitedWindow, WindowFull};
+use majordomo_application::ports::EndedCall;
 use majordomo_domain::{
     AuditRecord, Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, Spend,
-    WindowUse,
 };
 
 use super::Stores;
-use crate::builders::{at, session_id, user};
+use crate::builders::{at, ended_call, session_id, user};
 
 fn budget(subject: BudgetSubject, tokens: u64) -> Budget {
     Budget {
@@ -21,13 +20,6 @@ fn budget(subject: BudgetSubject, tokens: u64) -> Budget {
 
 fn act() -> AuditRecord {
     AuditRecord::of_system("budget.set", at(1))
-}
-
-const fn tokens(tokens: u64) -> Spend {
-    Spend {
-        cost: MicroUsd(0),
-        tokens,
-    }
 }
 
 const fn tokens_limit(tokens: u64) -> BudgetLimit {
@@ -45,39 +37,21 @@ fn window(name: &str) -> BudgetWindow {
     }
 }
 
-fn limited(name: &str, most: u64) -> LimitedWindow {
-    LimitedWindow {
-        window: window(name),
-        limit: tokens_limit(most),
+fn ended(windows: &[&str], tokens: u64) -> EndedCall {
+    let windows = windows.iter().map(|name| window(name)).collect();
+    ended_call("alice", tokens, windows)
+}
+
+/// What calls of so many tokens cost.
+const fn calls_of(tokens: u64) -> Spend {
+    Spend {
+        cost: MicroUsd(tokens),
+        tokens,
     }
 }
 
-async fn reserve(
-    stores: &Stores,
-    windows: &[LimitedWindow],
-    estimate: u64,
-) -> Result<(), WindowFull> {
-    let reserved = stores.budgets.reserve(windows, tokens(estimate)).await;
-    reserved.unwrap()
-}
-
-async fn settle(stores: &Stores, name: &str, estimate: u64, spent: u64) -> WindowUse {
-    let settled = stores
-        .budgets
-        .settle(&[window(name)], tokens(estimate), tokens(spent))
-        .await;
-    settled.unwrap()[0]
-}
-
-async fn used(stores: &Stores, name: &str) -> WindowUse {
-    stores.budgets.used(&[window(name)]).await.unwrap()[0]
-}
-
-fn idle(spent: u64) -> WindowUse {
-    WindowUse {
-        spent: tokens(spent),
-        ..WindowUse::default()
-    }
+async fn spent(stores: &Stores, name: &str) -> Spend {
+    stores.budgets.spent(&[window(name)]).await.unwrap()[0]
 }
 
 /// Nothing of a budget is lost, whatever it limits.
@@ -126,107 +100,49 @@ pub async fn a_budget_is_removed_once(stores: Stores) {
 
 /// What nobody has spent in is zero.
 pub async fn an_unused_window_is_empty(stores: Stores) {
-    assert_eq!(used(&stores, "alice").await, WindowUse::default());
+    assert_eq!(spent(&stores, "alice").await, Spend::default());
 }
 
-/// The estimate is set aside in every window.
-pub async fn reserving_sets_the_estimate_aside(stores: Stores) {
-    let windows = [limited("bob", 100), limited("alice", 100)];
-    reserve(&stores, &windows, 10).await.unwrap();
-    let expected = WindowUse {
-        reserved: tokens(10),
-        open_calls: 1,
-        ..WindowUse::default()
-    };
-    assert_eq!(used(&stores, "alice").await, expected);
-    assert_eq!(used(&stores, "bob").await, expected);
-    assert_eq!(used(&stores, "carol").await, WindowUse::default());
-}
-
-/// The refusal tells what was in the way.
-pub async fn what_does_not_fit_is_refused_and_changes_nothing(stores: Stores) {
-    let alice = limited("alice", 100);
-    reserve(&stores, std::slice::from_ref(&alice), 60)
-        .await
-        .unwrap();
-    settle(&stores, "alice", 60, 70).await;
-    let full = reserve(&stores, std::slice::from_ref(&alice), 31).await;
-    let expected = WindowFull {
-        window: alice,
-        used: idle(70),
-    };
-    assert_eq!(full, Err(expected));
-    assert_eq!(used(&stores, "alice").await, idle(70));
-}
-
-/// All windows or none, in whichever order they are named.
-pub async fn one_full_window_keeps_the_others_as_they_were(stores: Stores) {
-    let windows = [
-        limited("zoe", 100),
-        limited("bob", 5),
-        limited("alice", 100),
+/// A call counts in all of its windows and in no other, whether it is stored alone or with others.
+pub async fn calls_count_in_their_windows(stores: Stores) {
+    let calls = [
+        ended(&["alice", "bob"], 10),
+        ended(&["bob", "alice"], 20),
+        ended(&["bob"], 5),
     ];
-    assert!(reserve(&stores, &windows, 10).await.is_err());
-    for name in ["alice", "bob", "zoe"] {
-        assert_eq!(used(&stores, name).await, WindowUse::default());
+    stores.usage.append(&calls).await.unwrap();
+    stores.usage.append(&[ended(&["alice"], 1)]).await.unwrap();
+    assert_eq!(spent(&stores, "alice").await, calls_of(31));
+    assert_eq!(spent(&stores, "bob").await, calls_of(35));
+    assert_eq!(spent(&stores, "carol").await, Spend::default());
+    let order = ["bob", "carol", "alice"].map(window);
+    let all = stores.budgets.spent(&order).await.unwrap();
+    assert_eq!(all, [calls_of(35), Spend::default(), calls_of(31)]);
+}
+
+/// Nothing is lost of what is counted at the same time.
+pub async fn calls_count_side_by_side(stores: Stores) {
+    let many = (0..32).map(|n| {
+        let names = if n % 2 == 0 {
+            ["alice", "bob"]
+        } else {
+            ["bob", "alice"]
+        };
+        let usage = stores.usage.clone();
+        tokio::spawn(async move { usage.append(&[ended(&names, 1)]).await })
+    });
+    for done in join_all(many).await {
+        done.unwrap().unwrap();
     }
-}
-
-/// What was spent replaces what was set aside, be it more or less.
-pub async fn settling_puts_what_was_spent_in_place(stores: Stores) {
-    let alice = [limited("alice", 1000)];
-    reserve(&stores, &alice, 10).await.unwrap();
-    reserve(&stores, &alice, 20).await.unwrap();
-    let after = settle(&stores, "alice", 10, 15).await;
-    let expected = WindowUse {
-        spent: tokens(15),
-        reserved: tokens(20),
-        open_calls: 1,
-    };
-    assert_eq!(after, expected);
-    assert_eq!(settle(&stores, "alice", 20, 0).await, idle(15));
-    assert_eq!(used(&stores, "alice").await, idle(15));
-}
-
-/// Side by side only where twice the estimates fit.
-pub async fn calls_near_the_limit_go_one_at_a_time(stores: Stores) {
-    let alice = [limited("alice", 100)];
-    reserve(&stores, &alice, 60).await.unwrap();
-    assert!(reserve(&stores, &alice, 1).await.is_err());
-    settle(&stores, "alice", 60, 50).await;
-    reserve(&stores, &alice, 10).await.unwrap();
-    reserve(&stores, &alice, 15).await.unwrap();
-}
-
-/// Of many that begin at the same time only as many are admitted as fit.
-pub async fn concurrent_calls_never_pass_the_limit(stores: Stores) {
-    let windows = [limited("alice", 100), limited("bob", 1000)];
-    let calls = (0..32).map(|_| reserve(&stores, &windows, 5));
-    let admitted = join_all(calls).await.into_iter().flatten();
-    assert_eq!(admitted.count(), 10);
-    let settled = (0..10).map(|_| settle(&stores, "alice", 5, 10));
-    join_all(settled).await;
-    assert_eq!(used(&stores, "alice").await, idle(100));
-    assert_eq!(used(&stores, "bob").await.open_calls, 10);
-    assert!(reserve(&stores, &windows, 1).await.is_err());
-}
-
-/// After the death of a process nothing is set aside; what was spent stays.
-pub async fn releasing_gives_up_what_is_set_aside(stores: Stores) {
-    let alice = [limited("alice", 100)];
-    reserve(&stores, &alice, 10).await.unwrap();
-    settle(&stores, "alice", 10, 9).await;
-    reserve(&stores, &alice, 10).await.unwrap();
-    stores.budgets.release_all(at(0)).await.unwrap();
-    assert_eq!(used(&stores, "alice").await, idle(9));
+    assert_eq!(spent(&stores, "alice").await, calls_of(32));
+    assert_eq!(spent(&stores, "bob").await, calls_of(32));
 }
 
 /// Windows do not pile up.
-pub async fn releasing_forgets_old_windows(stores: Stores) {
-    reserve(&stores, &[limited("alice", 100)], 10)
-        .await
-        .unwrap();
-    settle(&stores, "alice", 10, 9).await;
-    stores.budgets.release_all(at(1)).await.unwrap();
-    assert_eq!(used(&stores, "alice").await, WindowUse::default());
+pub async fn old_windows_are_forgotten(stores: Stores) {
+    stores.usage.append(&[ended(&["alice"], 9)]).await.unwrap();
+    stores.budgets.forget_windows(at(0)).await.unwrap();
+    assert_eq!(spent(&stores, "alice").await, calls_of(9));
+    stores.budgets.forget_windows(at(1)).await.unwrap();
+    assert_eq!(spent(&stores, "alice").await, Spend::default());
 }

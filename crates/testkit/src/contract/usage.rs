@@ -1,35 +1,58 @@
 //! What [`UsageLedger`](majordomo_application::ports::UsageLedger) must do, and the end of a run with its calls.
 
-use majordomo_application::ports::Answer;
+use majordomo_application::ports::{Answer, EndedCall};
 use majordomo_domain::{
-    ApiKeyId, AuditRecord, MicroUsd, ModelRef, Timestamp, Usage, UsageRecord, UsageSum,
+    ApiKeyId, AuditRecord, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, ModelRef, Spend,
+    Timestamp, Usage, UsageRecord, UsageSum,
 };
 
 use super::Stores;
-use crate::builders::{answer, at, erasure, run_id, session_id, turn, user};
+use crate::builders::{answer, at, ended_call, erasure, run_id, session_id, turn, user};
 
 /// A call of `owner` with `tokens` read, a third of them cached, and one written.
 fn call(owner: &str, model: &str, tokens: u64, second: i64) -> UsageRecord {
     UsageRecord {
-        owner: user(owner),
-        key: None,
-        session: None,
-        run: None,
         model: ModelRef::new("mock", model),
         usage: Usage {
             input_tokens: tokens,
             output_tokens: 1,
             cached_input_tokens: tokens / 3,
         },
-        estimated: false,
         cost: MicroUsd(tokens * 2),
-        price_version: None,
         at: at(second),
+        ..ended_call(owner, tokens, Vec::new()).record
     }
 }
 
 async fn append(stores: &Stores, calls: &[UsageRecord]) {
-    stores.usage.append(calls).await.unwrap();
+    let calls: Vec<EndedCall> = calls.iter().cloned().map(unlimited).collect();
+    stores.usage.append(&calls).await.unwrap();
+}
+
+/// A call to which no budget applied.
+const fn unlimited(record: UsageRecord) -> EndedCall {
+    EndedCall {
+        record,
+        windows: Vec::new(),
+    }
+}
+
+/// What the ledger is to keep of the calls of a run.
+fn records(end: &Answer) -> Vec<UsageRecord> {
+    let calls = end.calls.iter();
+    calls.map(|call| call.record.clone()).collect()
+}
+
+fn day() -> BudgetWindow {
+    BudgetWindow {
+        subject: BudgetSubject::User(user("alice")),
+        period: BudgetPeriod::Day,
+        starts_at: at(0),
+    }
+}
+
+async fn spent(stores: &Stores) -> Spend {
+    stores.budgets.spent(&[day()]).await.unwrap()[0]
 }
 
 async fn recent(stores: &Stores, owner: &str) -> Vec<UsageRecord> {
@@ -157,7 +180,10 @@ async fn accepted(stores: &Stores) -> Answer {
         ..call("alice", "small", 30, 5)
     };
     Answer {
-        calls: vec![call],
+        calls: vec![EndedCall {
+            record: call,
+            windows: vec![day()],
+        }],
         ..answer(&turn, "reply")
     }
 }
@@ -167,7 +193,8 @@ pub async fn the_calls_of_a_turn_are_stored_with_its_end(stores: Stores) {
     let end = accepted(&stores).await;
     assert_eq!(recent(&stores, "alice").await, Vec::new());
     stores.journal.finish(end.clone()).await.unwrap();
-    assert_eq!(recent(&stores, "alice").await, end.calls);
+    assert_eq!(spent(&stores).await, end.calls[0].record.spend());
+    assert_eq!(recent(&stores, "alice").await, records(&end));
 }
 
 /// A retried end costs nothing more.
@@ -175,7 +202,8 @@ pub async fn the_calls_of_an_ended_turn_are_not_stored_again(stores: Stores) {
     let end = accepted(&stores).await;
     stores.journal.finish(end.clone()).await.unwrap();
     stores.journal.finish(end.clone()).await.unwrap();
-    assert_eq!(recent(&stores, "alice").await, end.calls);
+    assert_eq!(spent(&stores).await, end.calls[0].record.spend());
+    assert_eq!(recent(&stores, "alice").await, records(&end));
 }
 
 /// What was spent stays spent, whether the session goes before the turn ends or after.
@@ -184,22 +212,23 @@ pub async fn the_calls_of_a_deleted_session_are_kept(stores: Stores) {
     stores
         .sessions
         .delete(
-            &end.calls[0].owner,
-            end.calls[0].session.as_ref().unwrap(),
+            &end.calls[0].record.owner,
+            end.calls[0].record.session.as_ref().unwrap(),
             &erasure(),
         )
         .await
         .unwrap();
     stores.journal.finish(end.clone()).await.unwrap();
-    assert_eq!(recent(&stores, "alice").await, end.calls);
+    assert_eq!(recent(&stores, "alice").await, records(&end));
+    assert_eq!(spent(&stores).await, end.calls[0].record.spend());
 
     let end = accepted(&stores).await;
     stores.journal.finish(end.clone()).await.unwrap();
     stores
         .sessions
         .delete(
-            &end.calls[0].owner,
-            end.calls[0].session.as_ref().unwrap(),
+            &end.calls[0].record.owner,
+            end.calls[0].record.session.as_ref().unwrap(),
             &erasure(),
         )
         .await

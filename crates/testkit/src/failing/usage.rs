@@ -1,19 +1,17 @@
 //! The ledger and the budgets of a failing store.
 
 use async_trait::async_trait;
-use majordomo_application::ports::{
-    BudgetRepository, LimitedWindow, RepositoryError, UsageLedger, WindowFull,
-};
+use majordomo_application::ports::{BudgetRepository, EndedCall, RepositoryError, UsageLedger};
 use majordomo_domain::{
     AuditRecord, Budget, BudgetPeriod, BudgetSubject, BudgetWindow, Spend, Timestamp, UsageRecord,
-    UsageSum, UserId, WindowUse,
+    UsageSum, UserId,
 };
 
 use super::FailingStore;
 
 #[async_trait]
 impl UsageLedger for FailingStore {
-    async fn append(&self, calls: &[UsageRecord]) -> Result<(), RepositoryError> {
+    async fn append(&self, calls: &[EndedCall]) -> Result<(), RepositoryError> {
         self.call("usage.append", self.usage.append(calls)).await
     }
 
@@ -62,34 +60,13 @@ impl BudgetRepository for FailingStore {
             .await
     }
 
-    async fn reserve(
-        &self,
-        windows: &[LimitedWindow],
-        estimate: Spend,
-    ) -> Result<Result<(), WindowFull>, RepositoryError> {
-        self.call("budgets.reserve", self.budgets.reserve(windows, estimate))
+    async fn spent(&self, windows: &[BudgetWindow]) -> Result<Vec<Spend>, RepositoryError> {
+        self.call("budgets.spent", self.budgets.spent(windows))
             .await
     }
 
-    async fn settle(
-        &self,
-        windows: &[BudgetWindow],
-        estimate: Spend,
-        spent: Spend,
-    ) -> Result<Vec<WindowUse>, RepositoryError> {
-        self.call(
-            "budgets.settle",
-            self.budgets.settle(windows, estimate, spent),
-        )
-        .await
-    }
-
-    async fn used(&self, windows: &[BudgetWindow]) -> Result<Vec<WindowUse>, RepositoryError> {
-        self.call("budgets.used", self.budgets.used(windows)).await
-    }
-
-    async fn release_all(&self, before: Timestamp) -> Result<(), RepositoryError> {
-        self.call("budgets.release_all", self.budgets.release_all(before))
-            .await
+    async fn forget_windows(&self, before: Timestamp) -> Result<(), RepositoryError> {
+        let forget = self.budgets.forget_windows(before);
+        self.call("budgets.forget_windows", forget).await
     }
 }

@@ -84,7 +84,7 @@ impl RunJournal for InMemoryStore {
             };
         }
         let Some(journal) = state.journals.get_mut(&answer.run) else {
-            state.books.calls.extend(answer.calls);
+            state.books.append(answer.calls);
             return Ok(());
         };
         if journal.run.status.is_final() {
@@ -94,7 +94,7 @@ impl RunJournal for InMemoryStore {
         journal.run.status = answer.status;
         journal.run.finished_at = Some(answer.finished_at);
         let (owner, session) = (journal.run.owner.clone(), journal.run.session.clone());
-        state.books.calls.extend(answer.calls);
+        state.books.append(answer.calls);
         let conversation = state.conversation_mut(&owner, &session);
         if let (Some(conversation), Some(message)) = (conversation, answer.message) {
             conversation.push(message);

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use majordomo_application::ports::{
-    BudgetRepository, LimitedWindow, RepositoryError, UsageLedger, WindowFull,
-};
+use majordomo_application::ports::{BudgetRepository, EndedCall, RepositoryError, UsageLedger};
 use majordomo_domain::{
     ApiKeyId, AuditRecord, Budget, BudgetPeriod, BudgetSubject, BudgetWindow, MicroUsd, Spend,
-    Timestamp, Usage, UsageRecord, UsageSum, UserId, WindowUse,
+    Timestamp, Usage, UsageRecord, UsageSum, UserId,
 };
 
 use super::{InMemoryStore, count};
@@ -18,10 +16,21 @@ use super::{InMemoryStore, count};
 pub(super) struct Books {
     pub(super) calls: Vec<UsageRecord>,
     pub(super) budgets: BTreeMap<(String, BudgetPeriod), Budget>,
-    pub(super) windows: BTreeMap<BudgetWindow, WindowUse>,
+    pub(super) windows: BTreeMap<BudgetWindow, Spend>,
 }
 
 impl Books {
+    /// Stores calls and counts them in their windows.
+    pub(super) fn append(&mut self, calls: impl IntoIterator<Item = EndedCall>) {
+        for EndedCall { record, windows } in calls {
+            for window in windows {
+                let spent = self.windows.entry(window).or_default();
+                *spent = spent.plus(record.spend());
+            }
+            self.calls.push(record);
+        }
+    }
+
     /// Sets budgets, replacing those of the same subjects and periods.
     pub(super) fn set_all(&mut self, budgets: &[Budget]) {
         for budget in budgets {
@@ -46,16 +55,12 @@ impl Books {
         self.set_all(&inherited);
         let windows = self.windows.iter().filter(|(one, _)| one.subject == from);
         let counted: Vec<_> = windows
-            .map(|(window, used)| {
+            .map(|(window, spent)| {
                 let window = BudgetWindow {
                     subject: to.clone(),
                     ..window.clone()
                 };
-                let used = WindowUse {
-                    spent: used.spent,
-                    ..WindowUse::default()
-                };
-                (window, used)
+                (window, *spent)
             })
             .collect();
         self.windows.extend(counted);
@@ -64,8 +69,8 @@ impl Books {
 
 #[async_trait]
 impl UsageLedger for InMemoryStore {
-    async fn append(&self, calls: &[UsageRecord]) -> Result<(), RepositoryError> {
-        self.state().books.calls.extend_from_slice(calls);
+    async fn append(&self, calls: &[EndedCall]) -> Result<(), RepositoryError> {
+        self.state().books.append(calls.iter().cloned());
         Ok(())
     }
 
@@ -155,66 +160,17 @@ impl BudgetRepository for InMemoryStore {
         Ok(removed)
     }
 
-    async fn reserve(
-        &self,
-        windows: &[LimitedWindow],
-        estimate: Spend,
-    ) -> Result<Result<(), WindowFull>, RepositoryError> {
-        let mut state = self.state();
-        let books = &mut state.books;
-        let full = windows.iter().find_map(|limited| {
-            let used = books.windows.get(&limited.window).copied();
-            let used = used.unwrap_or_default();
-            (!used.admits(limited.limit, estimate)).then(|| WindowFull {
-                window: limited.clone(),
-                used,
-            })
-        });
-        if let Some(full) = full {
-            return Ok(Err(full));
-        }
-        for limited in windows {
-            let used = books.windows.entry(limited.window.clone()).or_default();
-            used.reserved = used.reserved.plus(estimate);
-            used.open_calls += 1;
-        }
-        Ok(Ok(()))
-    }
-
-    async fn settle(
-        &self,
-        windows: &[BudgetWindow],
-        estimate: Spend,
-        spent: Spend,
-    ) -> Result<Vec<WindowUse>, RepositoryError> {
-        let mut state = self.state();
-        let books = &mut state.books;
-        let settled = windows.iter().map(|window| {
-            let used = books.windows.entry(window.clone()).or_default();
-            used.reserved = used.reserved.minus(estimate);
-            used.open_calls = used.open_calls.saturating_sub(1);
-            used.spent = used.spent.plus(spent);
-            *used
-        });
-        Ok(settled.collect())
-    }
-
-    async fn used(&self, windows: &[BudgetWindow]) -> Result<Vec<WindowUse>, RepositoryError> {
+    async fn spent(&self, windows: &[BudgetWindow]) -> Result<Vec<Spend>, RepositoryError> {
         let state = self.state();
-        let used = windows
+        let spent = windows
             .iter()
             .map(|window| state.books.windows.get(window).copied());
-        Ok(used.map(Option::unwrap_or_default).collect())
+        Ok(spent.map(Option::unwrap_or_default).collect())
     }
 
-    async fn release_all(&self, before: Timestamp) -> Result<(), RepositoryError> {
-        let mut state = self.state();
-        let windows = &mut state.books.windows;
+    async fn forget_windows(&self, before: Timestamp) -> Result<(), RepositoryError> {
+        let windows = &mut self.state().books.windows;
         windows.retain(|window, _| window.starts_at >= before);
-        for used in windows.values_mut() {
-            used.reserved = Spend::default();
-            used.open_calls = 0;
-        }
         Ok(())
     }
 }

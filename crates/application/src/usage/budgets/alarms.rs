@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use majordomo_domain::{Spend, UserId, WindowUse};
 
+use super::windows::LimitedWindow;
 use super::{BudgetStatus, Budgets};
 use crate::events::{EventBus, SystemEventKind};
-use crate::ports::LimitedWindow;
 
 /// What became of budgets since the process began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,25 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use majordomo_domain::{BudgetWindow, Spend, UserId};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use majordomo_domain::{BudgetWindow, Spend, UserId, WindowUse};
+use tokio::time::{Instant, timeout_at};
 
+use super::windows::{LimitedWindow, Unknown, WindowFull};
 use super::{Budgets, is_used_up};
-use crate::ports::{LimitedWindow, RepositoryError, WindowFull};
+use crate::ports::RepositoryError;
 use crate::usage::accounting::{Payer, PlannedCall};
 use crate::usage::error::BudgetError;
 use crate::usage::prices::PriceTable;
 
 /// Longest wait for calls under way near a limit.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Pauses between tries to count what a call has cost.
-const SETTLE_PAUSES: [Duration; 4] = [
-    Duration::from_millis(50),
-    Duration::from_millis(500),
-    Duration::from_secs(3),
-    Duration::from_secs(15),
-];
 /// Answers are not cut shorter than this many tokens for the sake of a budget: the call is refused instead.
 const LEAST_OUTPUT: u64 = 256;
 
@@ -35,15 +28,6 @@ pub(in crate::usage) struct Hold {
     open: bool,
 }
 
-/// What is asked of storage.
-#[derive(Clone)]
-struct Wanted {
-    user: UserId,
-    windows: Vec<LimitedWindow>,
-    estimate: Spend,
-    output_tokens: u64,
-}
-
 impl Budgets {
     /// Whether `payer` may ask for anything at all. Looks only: nothing is set aside.
     pub(in crate::usage) async fn check(
@@ -54,20 +38,42 @@ impl Budgets {
         if windows.is_empty() {
             return Ok(());
         }
-        let budgets = self.clone();
-        let looking = self.runtime.spawn(async move {
-            let used = budgets.repository.used(&plain(&windows)).await;
-            used.map(|used| {
-                let pairs = windows.into_iter().zip(used);
-                pairs
-                    .map(|(window, used)| WindowFull { window, used })
-                    .find(|full| is_used_up(full.window.limit, full.used))
-            })
-        });
-        match answer(looking).await? {
+        let used = self.used(&plain(&windows)).await;
+        let used = used.map_err(|error| unavailable(&error))?;
+        let pairs = windows.into_iter().zip(used);
+        let full = pairs
+            .map(|(window, used)| WindowFull { window, used })
+            .find(|full| is_used_up(full.window.limit, full.used));
+        match full {
             Some(full) => Err(self.exhausted(&full)),
             None => Ok(()),
         }
+    }
+
+    /// How far each window is used, in their order.
+    pub(super) async fn used(
+        &self,
+        windows: &[BudgetWindow],
+    ) -> Result<Vec<WindowUse>, RepositoryError> {
+        loop {
+            match self.windows.used(windows) {
+                Ok(used) => return Ok(used),
+                Err(unknown) => self.learn(unknown).await?,
+            }
+        }
+    }
+
+    /// Reads windows from storage, on the runtime where storage is used.
+    async fn learn(&self, unknown: Unknown) -> Result<(), RepositoryError> {
+        let (repository, windows) = (self.repository.clone(), unknown.windows.clone());
+        let reading = self
+            .runtime
+            .spawn(async move { repository.spent(&windows).await });
+        let spent = reading
+            .await
+            .map_err(|error| RepositoryError::Other(error.into()))??;
+        self.windows.learn(unknown, spent);
+        Ok(())
     }
 
     /// Sets aside what `call` may cost by `prices`; `None` when no budget applies. Where the whole answer does not fit
@@ -90,57 +96,47 @@ impl Budgets {
         }
         let asked = call.max_output_tokens;
         let output_tokens = asked.unwrap_or(self.config.max_output_tokens);
-        let mut wanted = Wanted {
+        let mut hold = Hold {
+            budgets: self.clone(),
             user: call.payer.user.clone(),
             windows,
             estimate: call.spend(prices, output_tokens),
             output_tokens,
+            open: false,
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
-            let full = match answer(self.try_reserve(wanted.clone())).await? {
-                Ok(hold) => return Ok(Some(hold)),
-                Err(full) => full,
+            let full = match self.windows.reserve(&hold.windows, hold.estimate) {
+                Ok(None) => {
+                    hold.open = true;
+                    return Ok(Some(hold));
+                }
+                Ok(Some(full)) => full,
+                Err(unknown) => {
+                    let learnt = self.learn(unknown).await;
+                    learnt.map_err(|error| unavailable(&error))?;
+                    continue;
+                }
             };
             let fits = |estimate| full.window.limit.allows(full.used.spent.plus(estimate));
-            if fits(wanted.estimate) {
+            if fits(hold.estimate) {
                 if timeout_at(deadline, settled).await.is_err() {
                     self.count_refusal();
                     return Err(BudgetError::Reserved);
                 }
                 continue;
             }
-            while !fits(wanted.estimate) {
-                wanted.output_tokens /= 2;
-                if wanted.output_tokens < LEAST_OUTPUT {
+            while !fits(hold.estimate) {
+                hold.output_tokens /= 2;
+                if hold.output_tokens < LEAST_OUTPUT {
                     return Err(self.exhausted(&full));
                 }
-                wanted.estimate = call.spend(prices, wanted.output_tokens);
+                hold.estimate = call.spend(prices, hold.output_tokens);
             }
         }
-    }
-
-    /// On a task of its own: when the caller leaves meanwhile, what was set aside is given back.
-    fn try_reserve(
-        self: &Arc<Self>,
-        wanted: Wanted,
-    ) -> JoinHandle<Result<Result<Hold, WindowFull>, RepositoryError>> {
-        let budgets = self.clone();
-        self.runtime.spawn(async move {
-            let repository = budgets.repository.clone();
-            let reserved = repository.reserve(&wanted.windows, wanted.estimate).await?;
-            Ok(reserved.map(|()| Hold {
-                budgets,
-                user: wanted.user,
-                windows: wanted.windows,
-                estimate: wanted.estimate,
-                output_tokens: wanted.output_tokens,
-                open: true,
-            }))
-        })
     }
 
     fn exhausted(&self, full: &WindowFull) -> BudgetError {
@@ -162,35 +158,19 @@ impl Hold {
         self.output_tokens
     }
 
-    /// Counts what the call has cost, whether or not anyone waits for it.
-    pub(in crate::usage) fn settle(mut self, spent: Spend) -> JoinHandle<()> {
-        self.end(spent)
+    /// Counts what the call has cost, and names the windows it counts in.
+    pub(in crate::usage) fn settle(mut self, spent: Spend) -> Vec<BudgetWindow> {
+        let windows = plain(&self.windows);
+        self.end(spent);
+        windows
     }
 
-    fn end(&mut self, spent: Spend) -> JoinHandle<()> {
+    fn end(&mut self, spent: Spend) {
         self.open = false;
-        let (budgets, windows) = (self.budgets.clone(), std::mem::take(&mut self.windows));
-        let (user, estimate) = (self.user.clone(), self.estimate);
-        self.budgets.runtime.spawn(async move {
-            let mut pauses = SETTLE_PAUSES.into_iter();
-            let plain = plain(&windows);
-            loop {
-                let error = match budgets.repository.settle(&plain, estimate, spent).await {
-                    Ok(used) => {
-                        budgets.watch(&user, windows, &used, spent);
-                        break;
-                    }
-                    Err(error) => error,
-                };
-                let Some(pause) = pauses.next() else {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, ?spent, "what a model call cost was not counted");
-                    break;
-                };
-                sleep(pause).await;
-            }
-            budgets.settled.notify_waiters();
-        })
+        let (budgets, windows) = (&self.budgets, std::mem::take(&mut self.windows));
+        let used = budgets.windows.settle(&windows, self.estimate, spent);
+        budgets.watch(&self.user, windows, &used, spent);
+        budgets.settled.notify_waiters();
     }
 }
 
@@ -210,12 +190,4 @@ fn plain(windows: &[LimitedWindow]) -> Vec<BudgetWindow> {
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> BudgetError {
     tracing::error!(error, "budgets cannot be checked");
     BudgetError::Unavailable
-}
-
-/// What the task found out. Where it fails nothing may be spent.
-async fn answer<T>(task: JoinHandle<Result<T, RepositoryError>>) -> Result<T, BudgetError> {
-    match task.await {
-        Ok(found) => found.map_err(|error| unavailable(&error)),
-        Err(error) => Err(unavailable(&error)),
-    }
 }

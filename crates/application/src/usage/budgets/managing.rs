@@ -6,10 +6,10 @@ use majordomo_domain::{
     Budget, BudgetLimit, BudgetPeriod, BudgetSubject, BudgetWindow, CredentialKind, Scope,
 };
 
+use super::windows::LimitedWindow;
 use super::{BudgetStatus, Budgets, MAX_BUDGETS, SetLimits};
 use crate::caller::Caller;
 use crate::error::FieldError;
-use crate::ports::LimitedWindow;
 use crate::usage::{Payer, UsageError};
 
 impl Budgets {
@@ -55,7 +55,7 @@ impl Budgets {
             .iter()
             .map(|(limited, _)| limited.window.clone())
             .collect();
-        let used = self.repository.used(&plain).await?;
+        let used = self.used(&plain).await?;
         let pairs = windows.into_iter().zip(used);
         Ok(pairs
             .map(|((window, is_default), used)| self.status(window, used, is_default))

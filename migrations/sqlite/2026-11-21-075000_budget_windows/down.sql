@@ -1,0 +1,3 @@
+ALTER TABLE budget_windows ADD COLUMN reserved_cost BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget_windows ADD COLUMN reserved_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget_windows ADD COLUMN open_calls BIGINT NOT NULL DEFAULT 0;
