@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDateTime;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -138,6 +139,11 @@ struct Conversation {
     questions: Vec<(String, Vec<String>)>,
 }
 
+/// `1:56 pm on 8 May, 2023`
+fn time(text: &str) -> NaiveDateTime {
+    NaiveDateTime::parse_from_str(text, "%I:%M %P on %d %B, %Y").unwrap()
+}
+
 fn conversation(entry: &Value) -> Conversation {
     let (mut memories, mut turns) = (Vec::new(), Vec::new());
     for number in 1.. {
@@ -145,17 +151,19 @@ fn conversation(entry: &Value) -> Conversation {
         let Some(said) = session.as_array() else {
             break;
         };
+        let begun = entry["conversation"][format!("session_{number}_date_time")].as_str();
+        let begun = time(begun.unwrap());
         for (place, turn) in said.iter().enumerate() {
             let text = |name: &str| turn[name].as_str().unwrap_or_default();
             let mut content = format!("{}: {}", text("speaker"), text("text"));
             if !text("blip_caption").is_empty() {
                 content += &format!(" [image: {}]", text("blip_caption"));
             }
-            let (minutes, seconds) = (place / 60, place % 60);
+            let at = begun + Duration::from_secs(u64::try_from(place).unwrap());
             memories.push(json!({
                 "content": content,
                 "conversation_id": format!("session-{number}"),
-                "created_at": format!("2023-{:02}-{:02}T12:{minutes:02}:{seconds:02}Z", number / 28 + 1, number % 28 + 1),
+                "created_at": at.and_utc().to_rfc3339(),
             }));
             turns.push((text("dia_id").to_owned(), number));
         }

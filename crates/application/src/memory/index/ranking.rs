@@ -33,8 +33,11 @@ const COVERAGE: f32 = 0.32;
 const SPEAKER: f32 = 0.26;
 /// What telling a time adds where the question asks for one.
 const TIME: f32 = 0.12;
-/// What lying in the time that the question names adds.
-const DATED: f32 = 0.25;
+/// What being said in the time that the question names adds, and what being said soon after it: people tell of what was.
+const DATED: f32 = 0.9;
+const SOON_AFTER: f32 = 0.6;
+/// What is soon, in seconds: thirty days.
+const SOON: i64 = 30 * 86_400;
 /// What the most important entry has before the least important one.
 const IMPORTANCE: f32 = 0.1;
 /// What a new entry has before a very old one; halves every thirty days.
@@ -406,10 +409,9 @@ impl MemoryIndex {
                 + COVERAGE * sum(&sums.coverage) / all_tell
                 + when(asked.contains(&entry.speaker), SPEAKER)
                 + when(asks_when && entry.tells_time, TIME)
-                + when(
-                    query.dates.is_some_and(|d| holds(d, entry.created_at)),
-                    DATED,
-                )
+                + query
+                    .dates
+                    .map_or(0.0, |dates| dated(dates, entry.created_at))
                 + IMPORTANCE * entry.importance
                 + RECENCY * recency(entry.created_at, query.now)
         };
@@ -442,8 +444,17 @@ impl Sums {
     }
 }
 
-fn holds((from, to): (Timestamp, Timestamp), at: Timestamp) -> bool {
-    from <= at && at < to
+/// What the time `at` adds where the question names the time between the other two.
+fn dated((from, to): (Timestamp, Timestamp), at: Timestamp) -> f32 {
+    if at < from {
+        0.0
+    } else if at < to {
+        DATED
+    } else if at.as_secs().saturating_sub(to.as_secs()) < SOON {
+        SOON_AFTER
+    } else {
+        0.0
+    }
 }
 
 /// 1 for now, one half after thirty days.
