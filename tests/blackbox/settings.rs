@@ -131,3 +131,40 @@ async fn changes_hold_at_once_and_after_a_restart_on_postgresql() {
     let url = cluster.database().await;
     changes_hold_at_once(&format!("[database]\nurl = \"{url}\"\n")).await;
 }
+
+/// What is logged changes at once, is kept, and is in the audit log; what cannot be read is refused.
+#[tokio::test]
+async fn the_level_of_the_log_changes_at_once() {
+    const SETTINGS: &str = "/api/v1/settings";
+
+    let config = format!("{WITHOUT_LIMITS}[logging]\nlevel = \"warn\"\n");
+    let mut server = Server::start(Options::config(config)).await;
+    // Whether a request leaves a line.
+    let tells = async |server: &Server| {
+        let before = server.log().len();
+        server.get("/api/v1/version").await.ok();
+        server.log().split_off(before).contains("answered")
+    };
+    assert!(!tells(&server).await, "{}", server.log());
+    let level = |level: &str| json!({ "log_level": level });
+    let changed = put(&server, SETTINGS, &level("debug")).await.ok();
+    assert_eq!(changed, json!({ "status": "ok" }));
+    assert!(tells(&server).await, "{}", server.log());
+    let refused = put(&server, SETTINGS, &level("majordomo=loud")).await;
+    let refused = refused.with_status(422).json();
+    assert_eq!(refused["detail"][0]["loc"], json!(["body", "log_level"]));
+    let only = "warn,majordomo_presentation_http=debug";
+    put(&server, SETTINGS, &level(only)).await.ok();
+    assert!(tells(&server).await);
+    server.stop().await;
+    server.restart().await;
+    assert!(tells(&server).await, "it is kept");
+    assert_eq!(server.get(SETTINGS).await.ok()["log_level"], only);
+    put(&server, SETTINGS, &level("off")).await.ok();
+    assert!(!tells(&server).await);
+    // Without a stored level the file's holds.
+    put(&server, SETTINGS, &level("")).await.ok();
+    assert_eq!(server.get(SETTINGS).await.ok()["log_level"], "warn");
+    let entries = server.get("/api/v1/audit").await.text;
+    assert_eq!(entries.matches("logging.level").count(), 4, "{entries}");
+}

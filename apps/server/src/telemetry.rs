@@ -4,21 +4,24 @@ mod errors;
 mod otlp;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use majordomo_application::ports::ErrorLog;
 use majordomo_settings::{LogFormat, LoggingSettings};
 use thiserror::Error;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 pub(crate) use otlp::Exporter;
+
+/// What decides which lines are written. The subscriber belongs to the whole process, and so does this.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// The level cannot be read.
 #[derive(Debug, Error)]
 #[error("logging.level: {0}")]
-pub(crate) struct LevelError(String);
+pub(crate) struct LevelError(pub(crate) String);
 
 /// Sends log lines to standard error from now on. Called once; a second call changes nothing.
 pub(crate) fn init(settings: &LoggingSettings) -> Result<(), LevelError> {
@@ -46,14 +49,32 @@ pub(crate) fn init_server(
     Ok(exporter)
 }
 
+/// Whether a level can be read.
+pub(crate) fn check_level(level: &str) -> Result<(), LevelError> {
+    filter(level).map(|_| ())
+}
+
+/// Writes the lines of another level from now on.
+pub(crate) fn set_level(level: &str) -> Result<(), LevelError> {
+    let filter = filter(level)?;
+    // Where logging was never begun, or by somebody else, there is nothing to change.
+    if let Some(Err(error)) = FILTER.get().map(|handle| handle.reload(filter)) {
+        return Err(LevelError(error.to_string()));
+    }
+    Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, LevelError> {
+    let parsed = EnvFilter::builder().parse(level);
+    parsed.map_err(|error| LevelError(error.to_string()))
+}
+
 fn start(
     settings: &LoggingSettings,
     errors: Option<Arc<dyn ErrorLog>>,
     exporter: Option<&Exporter>,
 ) -> Result<(), LevelError> {
-    let filter = EnvFilter::builder()
-        .parse(&settings.level)
-        .map_err(|error| LevelError(error.to_string()))?;
+    let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.format {
         LogFormat::Text => lines
@@ -62,11 +83,14 @@ fn start(
             .boxed(),
         LogFormat::Json => lines.json().with_filter(filter).boxed(),
     };
-    // Failing means that a subscriber is there already (tests start several servers in one process).
-    let _ = tracing_subscriber::registry()
+    let begun = tracing_subscriber::registry()
         .with(lines)
         .with(errors.map(errors::layer))
         .with(exporter.map(Exporter::layer))
         .try_init();
+    // Failing means that a subscriber is there already (tests start several servers in one process).
+    if begun.is_ok() {
+        let _ = FILTER.set(handle);
+    }
     Ok(())
 }

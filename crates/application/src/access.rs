@@ -14,6 +14,7 @@ mod pairing;
 mod service;
 mod session_token;
 mod throttle;
+mod user_error;
 mod users;
 
 pub use configured_keys::{ConfiguredKey, ConfiguredRights, ConfiguredSecret};
@@ -24,4 +25,5 @@ pub use error::AccessError;
 pub use keys::{CreateApiKey, IssuedApiKey, KeyPrefix};
 pub use oauth_tokens::AccessTokens;
 pub use service::{AccessConfig, AccessPorts, AccessService, IssuedToken, LoggedIn, Presented};
-pub use users::{AddUser, SignIn, SignedIn, UserError, UserPorts, UserService};
+pub use user_error::{UserError, WRONG_CURRENT_PASSWORD};
+pub use users::{AddUser, SignIn, SignedIn, UserPorts, UserService};

@@ -145,6 +145,40 @@ async fn end(
     Ok(ended > 0)
 }
 
+/// What is changed of a key.
+enum Change {
+    /// It is over at this time.
+    Revoke(Timestamp),
+    Enable(bool),
+    /// A key that follows it, what finds that, now, and when the former one is over.
+    Rotate(Box<(ApiKey, Digest, Timestamp, Timestamp)>),
+}
+
+/// `false` where there is no such key of the owner's that could be changed so.
+async fn change(conn: &mut Conn, owner: &UserId, id: &ApiKeyId, change: &Change) -> Outcome<bool> {
+    match change {
+        Change::Revoke(at) => end(conn, owner, id, *at, *at).await,
+        Change::Enable(enabled) => {
+            let switched = diesel::update(api_keys::table.find(id.as_str()))
+                .filter(api_keys::owner.eq(owner.as_str()))
+                .filter(api_keys::revoked_at.is_null())
+                .set(api_keys::enabled.eq(*enabled))
+                .execute(conn)
+                .await?;
+            Ok(switched > 0)
+        }
+        Change::Rotate(rotation) => {
+            let (successor, digest, at, until) = rotation.as_ref();
+            let ended = end(conn, owner, id, *at, *until).await?;
+            if ended {
+                insert(conn, successor, digest).await?;
+                budgets::inherit(conn, id, &successor.id).await?;
+            }
+            Ok(ended)
+        }
+    }
+}
+
 /// Stores API keys in a database.
 pub struct DieselApiKeyRepository {
     db: Arc<Database>,
@@ -153,6 +187,32 @@ pub struct DieselApiKeyRepository {
 impl DieselApiKeyRepository {
     pub(crate) const fn new(db: Arc<Database>) -> Self {
         Self { db }
+    }
+
+    /// Changes a key and appends the record where there was a change.
+    async fn change(
+        &self,
+        owner: &UserId,
+        id: &ApiKeyId,
+        what: Change,
+        record: &AuditRecord,
+    ) -> Result<bool, RepositoryError> {
+        let input = (owner.clone(), id.clone(), what, record.clone());
+        self.db
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (owner, id, what, record)| {
+                    Box::pin(async move {
+                        let changed = change(conn, owner, id, what).await?;
+                        if changed {
+                            append(conn, record).await?;
+                        }
+                        Ok(changed)
+                    })
+                },
+            )
+            .await
     }
 }
 
@@ -243,22 +303,7 @@ impl ApiKeyRepository for DieselApiKeyRepository {
         at: Timestamp,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        let input = (owner.clone(), id.clone(), at, record.clone());
-        self.db
-            .write(
-                Durability::Flushed,
-                input,
-                |conn, (owner, id, at, record)| {
-                    Box::pin(async move {
-                        let revoked = end(conn, owner, id, *at, *at).await?;
-                        if revoked {
-                            append(conn, record).await?;
-                        }
-                        Ok(revoked)
-                    })
-                },
-            )
-            .await
+        self.change(owner, id, Change::Revoke(at), record).await
     }
 
     async fn set_enabled(
@@ -268,26 +313,7 @@ impl ApiKeyRepository for DieselApiKeyRepository {
         enabled: bool,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        let input = (owner.clone(), id.clone(), enabled, record.clone());
-        self.db
-            .write(
-                Durability::Flushed,
-                input,
-                |conn, (owner, id, enabled, record)| {
-                    Box::pin(async move {
-                        let switched = diesel::update(api_keys::table.find(id.as_str()))
-                            .filter(api_keys::owner.eq(owner.as_str()))
-                            .filter(api_keys::revoked_at.is_null())
-                            .set(api_keys::enabled.eq(*enabled))
-                            .execute(conn)
-                            .await?;
-                        if switched > 0 {
-                            append(conn, record).await?;
-                        }
-                        Ok(switched > 0)
-                    })
-                },
-            )
+        self.change(owner, id, Change::Enable(enabled), record)
             .await
     }
 
@@ -300,29 +326,8 @@ impl ApiKeyRepository for DieselApiKeyRepository {
         until: Timestamp,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        let input = (
-            (id.clone(), at, until),
-            successor.clone(),
-            *digest,
-            record.clone(),
-        );
-        self.db
-            .write(
-                Durability::Flushed,
-                input,
-                |conn, ((id, at, until), successor, digest, record)| {
-                    Box::pin(async move {
-                        let ended = end(conn, &successor.owner, id, *at, *until).await?;
-                        if ended {
-                            insert(conn, successor, digest).await?;
-                            budgets::inherit(conn, id, &successor.id).await?;
-                            append(conn, record).await?;
-                        }
-                        Ok(ended)
-                    })
-                },
-            )
-            .await
+        let rotation = Change::Rotate(Box::new((successor.clone(), *digest, at, until)));
+        self.change(&successor.owner, id, rotation, record).await
     }
 
     async fn touch(&self, id: &ApiKeyId, at: Timestamp) -> Result<(), RepositoryError> {

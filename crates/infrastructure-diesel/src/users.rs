@@ -66,7 +66,8 @@ async fn insert(conn: &mut Conn, user: &User, password_hash: Option<&str>) -> Ou
 enum Change {
     Role(UserRole),
     Enabled(bool),
-    Password(String),
+    /// The hash, and the `token_version` that must still hold, if any.
+    Password(String, Option<u32>),
 }
 
 async fn change(conn: &mut Conn, id: &UserId, change: &Change) -> Outcome<bool> {
@@ -81,8 +82,13 @@ async fn change(conn: &mut Conn, id: &UserId, change: &Change) -> Outcome<bool> 
             let set = (users::enabled.eq(*enabled), ended);
             diesel::update(row).set(set).execute(conn).await?
         }
-        Change::Password(hash) => {
+        Change::Password(hash, None) => {
             let set = (users::password_hash.eq(Some(hash.as_str())), ended);
+            diesel::update(row).set(set).execute(conn).await?
+        }
+        Change::Password(hash, Some(version)) => {
+            let set = (users::password_hash.eq(Some(hash.as_str())), ended);
+            let row = row.filter(users::token_version.eq(i64::from(*version)));
             diesel::update(row).set(set).execute(conn).await?
         }
     };
@@ -220,10 +226,11 @@ impl UserRepository for DieselUserRepository {
     async fn set_password(
         &self,
         id: &UserId,
+        token_version: Option<u32>,
         password_hash: &str,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
-        let what = Change::Password(password_hash.to_owned());
+        let what = Change::Password(password_hash.to_owned(), token_version);
         self.change(id, what, record).await
     }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::file_modes::{FileMode, mode_of};
+
 /// Why the data directory cannot be used.
 #[derive(Debug, Error)]
 pub enum DataDirError {
@@ -67,15 +69,8 @@ fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-#[cfg(unix)]
 fn warn_if_shared(path: &Path, metadata: &fs::Metadata) {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if let FileMode::Shared(mode) = mode_of(metadata) {
         tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "other users can look into the data directory; chmod 0700 is advised");
     }
 }
-
-#[cfg(not(unix))]
-fn warn_if_shared(_: &Path, _: &fs::Metadata) {}

@@ -1,7 +1,5 @@
 //! What is kept of the audit log beside the database: archives, and a note of the last entry.
 
-#[cfg(unix)]
-use std::fs::File;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +11,8 @@ use majordomo_application::ports::{AuditVault, AuditVaultError};
 use majordomo_domain::Timestamp;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
+
+use crate::file_modes::flush_directory;
 
 /// Name of the note in the data directory: the place, the hash and the time of the last entry, in one line.
 pub const AUDIT_HEAD_FILE: &str = "audit-head";
@@ -112,7 +112,7 @@ fn append(directory: &Path, name: &str, lines: &str) -> Result<String, VaultFile
     file.write_all(lines.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(io_error(&path))?;
-    flush_directory(directory)?;
+    flush_directory(directory).map_err(io_error(directory))?;
     Ok(path.display().to_string())
 }
 
@@ -134,7 +134,7 @@ fn note(directory: &Path, head: &Anchor) -> Result<(), VaultFileError> {
     .map_err(io_error(&path))?;
     file.persist(&path)
         .map_err(|error| io_error(&path)(error.error))?;
-    flush_directory(directory)
+    flush_directory(directory).map_err(io_error(directory))
 }
 
 fn read(path: &Path) -> Result<Option<Anchor>, VaultFileError> {
@@ -157,16 +157,4 @@ fn parse(text: &str) -> Option<Anchor> {
         at: Timestamp::parse_rfc3339(words.next()?)?,
     };
     words.next().is_none().then_some(anchor)
-}
-
-#[cfg(unix)]
-fn flush_directory(directory: &Path) -> Result<(), VaultFileError> {
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(io_error(directory))
-}
-
-#[cfg(not(unix))]
-fn flush_directory(_: &Path) -> Result<(), VaultFileError> {
-    Ok(())
 }

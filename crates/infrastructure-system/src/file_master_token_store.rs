@@ -9,6 +9,8 @@ use majordomo_application::ports::{MasterTokenError, MasterTokenStore};
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
+use crate::file_modes::{FileMode, flush_directory, make_private, mode_of};
+
 /// Name of the token's file in the data directory; `PocketPaw`'s clients read it under this name.
 pub const MASTER_TOKEN_FILE: &str = "access_token";
 /// Longest master token, in characters.
@@ -111,7 +113,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<String>, MasterTokenFileError> 
         Err(error) => return Err(io_error(path, "inspected")(error)),
     }
     let file = File::open(path).map_err(io_error(path, "opened"))?;
-    make_private(&file, path).map_err(io_error(path, "made private (mode 0600)"))?;
+    tighten(&file, path).map_err(io_error(path, "made private (mode 0600)"))?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_LEN)
         .read_to_end(&mut bytes)
@@ -155,29 +157,11 @@ fn io_error(path: &Path, act: &'static str) -> impl FnOnce(io::Error) -> MasterT
     move |source| MasterTokenFileError::Io { path, act, source }
 }
 
-#[cfg(unix)]
-fn make_private(file: &File, path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mode = file.metadata()?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+/// Tightens a file that others could read.
+fn tighten(file: &File, path: &Path) -> io::Result<()> {
+    if let FileMode::Shared(mode) = mode_of(&file.metadata()?) {
+        make_private(file)?;
         tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "other users could read this secret; its file is 0600 now, consider a new one");
     }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_private(_: &File, _: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn flush_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn flush_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }

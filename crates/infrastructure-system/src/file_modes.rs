@@ -1,5 +1,7 @@
-//! Who else on this machine may read a file.
+//! Files of the data folder: who else on this machine may read them, and what makes them last.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 /// How a file stands to other users of the machine.
@@ -15,11 +17,35 @@ pub enum FileMode {
     Unknown,
 }
 
+/// Lets only its owner read and change a file.
+#[cfg(unix)]
+pub(crate) fn make_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn make_private(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Lets what was renamed in a directory survive the death of the machine.
+#[cfg(unix)]
+pub(crate) fn flush_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn flush_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// How `path` stands to other users of the machine.
 pub fn file_mode(path: &Path) -> FileMode {
-    match std::fs::metadata(path) {
+    match fs::metadata(path) {
         Ok(metadata) => mode_of(&metadata),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileMode::Absent,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FileMode::Absent,
         Err(_) => FileMode::Unknown,
     }
 }
@@ -29,7 +55,7 @@ pub fn file_mode(path: &Path) -> FileMode {
     clippy::verbose_bit_mask,
     reason = "the bits of the group and the others, as chmod writes them"
 )]
-fn mode_of(metadata: &std::fs::Metadata) -> FileMode {
+pub(crate) fn mode_of(metadata: &fs::Metadata) -> FileMode {
     use std::os::unix::fs::PermissionsExt as _;
 
     match metadata.permissions().mode() & 0o7777 {
@@ -39,6 +65,6 @@ fn mode_of(metadata: &std::fs::Metadata) -> FileMode {
 }
 
 #[cfg(not(unix))]
-fn mode_of(_: &std::fs::Metadata) -> FileMode {
+pub(crate) fn mode_of(_: &fs::Metadata) -> FileMode {
     FileMode::Unknown
 }

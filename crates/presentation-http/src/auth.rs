@@ -26,6 +26,7 @@ pub use bypass::{
 pub use cookies::{LOGIN_COOKIE, SESSION_COOKIE, remove_cookie, set_cookie};
 pub use credential::{Credential, bearer_token, find, find_credential};
 pub(crate) use renewal::Renewal;
+pub use renewal::replace_login;
 
 use crate::error::{ApiError, ErrorClass};
 use crate::kernel::Kernel;

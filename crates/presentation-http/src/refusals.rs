@@ -1,6 +1,7 @@
 //! Tells the audit log what was refused: wrong credentials, missing scopes, too many logins.
 
 use actix_web::HttpRequest;
+use majordomo_application::access::WRONG_CURRENT_PASSWORD;
 use majordomo_domain::{AuditOutcome, AuditRecord, RequestSource};
 
 use crate::auth::presented;
@@ -24,6 +25,7 @@ pub(crate) fn note(
         ErrorClass::Unauthenticated => "credential.refuse",
         ErrorClass::Forbidden => "scope.deny",
         ErrorClass::RateLimited if login => "login.throttle",
+        ErrorClass::Invalid if error.code() == WRONG_CURRENT_PASSWORD => "login.refuse",
         _ => return,
     };
     let source = context.source();

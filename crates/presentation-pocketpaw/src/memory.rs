@@ -13,7 +13,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use majordomo_application::Caller;
 use majordomo_application::ports::{MemoryFilter, MemoryOrder};
-use majordomo_domain::{Memory, MemoryId};
+use majordomo_domain::{Memory, MemoryId, Scope};
 use majordomo_presentation_http::openapi::{Body, Params, PathParams, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, ErrorClass, Kernel, Services};
 use paperclip::actix::api_v2_operation;
@@ -218,11 +218,8 @@ async fn shown_settings(
     services: &Services,
     caller: Caller,
 ) -> Result<Reply<MemorySettingsResponse>, ApiError> {
-    let mut all = settings::shown_to(kernel, services, caller).await?;
-    let chosen = SETTINGS
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), all.remove(name)?)));
-    Ok(Reply(MemorySettingsResponse(chosen.collect())))
+    let shown = settings::some_shown_to(kernel, services, caller, Scope::Memory, &SETTINGS).await?;
+    Ok(Reply(MemorySettingsResponse(shown)))
 }
 
 /// GET /api/v1/memory/long_term: the caller's memories, newest first
@@ -266,7 +263,7 @@ pub(crate) async fn change_memory_settings(
     services: Data<Services>,
     body: Body<ChangeSettingsRequest>,
 ) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
-    settings::change_some(&kernel, &services, caller, body.0, &SETTINGS).await
+    settings::change_some(&kernel, &services, caller, body.0, Scope::Memory, &SETTINGS).await
 }
 
 /// GET /api/v1/memory/stats: how much is remembered

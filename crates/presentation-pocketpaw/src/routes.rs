@@ -81,6 +81,7 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/settings").route(web::get().to(settings::get_settings)).route(web::put().to(settings::change_settings)))
         .service(web::resource("/token/regenerate").route(web::post().to(auth::regenerate_token)))
         .service(web::resource("/users").route(web::get().to(users::list_users)).route(web::post().to(users::add_user)))
+        .service(web::resource("/users/me/password").route(web::put().to(users::change_own_password)))
         .service(web::resource("/users/{id}/enabled").route(web::put().to(users::set_user_enabled)))
         .service(web::resource("/users/{id}/password").route(web::put().to(users::set_user_password)))
         .service(web::resource("/users/{id}/role").route(web::put().to(users::set_user_role)))
@@ -125,7 +126,7 @@ pub fn configure_legacy(cfg: &mut ServiceConfig) {
 /// Where this dialect's errors are told and which limit its paths have.
 #[must_use]
 pub fn mount(mounts: Mounts) -> Mounts {
-    const PATHS: [(&str, LimitClass); 28] = [
+    const PATHS: [(&str, LimitClass); 29] = [
         ("/api/audit", LimitClass::Api),
         ("/api/auth/login", LimitClass::Login),
         ("/api/auth/logout", LimitClass::Api),
@@ -149,6 +150,7 @@ pub fn mount(mounts: Mounts) -> Mounts {
         ("/api/v1/qr", LimitClass::Login),
         ("/api/v1/redoc", LimitClass::Unlimited),
         ("/api/v1/token", LimitClass::Login),
+        ("/api/v1/users/me/password", LimitClass::Login),
         ("/api/v1/ws", LimitClass::WebSocket),
         ("/api/version", LimitClass::Api),
         ("/oauth", LimitClass::Api),

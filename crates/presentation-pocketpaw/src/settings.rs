@@ -9,8 +9,11 @@ mod shown;
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use majordomo_application::settings::{SettingsError, SettingsService};
+use majordomo_application::settings::{
+    SettingsError, SettingsService, SettingsUpdate, SettingsView, UpdateReport,
+};
 use majordomo_application::{Caller, FieldError};
+use majordomo_domain::Scope;
 use majordomo_presentation_http::openapi::{Body, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, ErrorClass, Kernel, Services};
 use paperclip::actix::api_v2_operation;
@@ -55,37 +58,93 @@ pub(crate) async fn get_settings(
     kernel: Data<Kernel>,
     services: Data<Services>,
 ) -> Result<Reply<SettingsResponse>, ApiError> {
-    let shown = shown_to(&kernel, &services, caller).await?;
+    let shown = shown_to(&kernel, &services, caller, Reach::All).await?;
     Ok(Reply(SettingsResponse(shown)))
 }
 
 /// What a caller is shown.
-pub(crate) async fn shown_to(
+async fn shown_to(
     kernel: &Kernel,
     services: &Services,
     caller: Caller,
+    reach: Reach,
 ) -> Result<Map<String, Value>, ApiError> {
     let settings = Arc::clone(&services.settings);
     let view = kernel
         .core()
-        .run(async move { settings.view(&caller).await })
+        .run(async move { reach.view(&settings, &caller).await })
         .await?;
     Ok(shown::shown(&view))
 }
 
-/// Changes settings, of those named `names` only: others are ignored like unknown ones.
+/// Which settings a request is about.
+#[derive(Debug, Clone, Copy)]
+enum Reach {
+    /// All of them, with their own scopes.
+    All,
+    /// Those kept for clients, with this scope.
+    Kept(Scope),
+}
+
+impl Reach {
+    async fn view(
+        self,
+        settings: &SettingsService,
+        caller: &Caller,
+    ) -> Result<SettingsView, SettingsError> {
+        match self {
+            Self::All => settings.view(caller).await,
+            Self::Kept(scope) => settings.kept(caller, scope).await,
+        }
+    }
+
+    async fn update(
+        self,
+        settings: &SettingsService,
+        caller: &Caller,
+        update: SettingsUpdate,
+    ) -> Result<UpdateReport, SettingsError> {
+        match self {
+            Self::All => settings.update(caller, update).await,
+            Self::Kept(scope) => settings.keep(caller, scope, update).await,
+        }
+    }
+
+    fn may_update(self, settings: &SettingsService, caller: &Caller) -> Result<(), SettingsError> {
+        match self {
+            Self::All => settings.may_update(caller),
+            Self::Kept(scope) => Ok(caller.require_change(scope)?),
+        }
+    }
+}
+
+/// What a caller with `scope` is shown of the settings named `names`, which are kept for clients.
+pub(crate) async fn some_shown_to(
+    kernel: &Kernel,
+    services: &Services,
+    caller: Caller,
+    scope: Scope,
+    names: &[&str],
+) -> Result<Map<String, Value>, ApiError> {
+    let mut shown = shown_to(kernel, services, caller, Reach::Kept(scope)).await?;
+    shown.retain(|name, _| names.contains(&name.as_str()));
+    Ok(shown)
+}
+
+/// Changes settings that are kept for clients, of those named `names` only: others are ignored like unknown ones.
 pub(crate) async fn change_some(
     kernel: &Kernel,
     services: &Services,
     caller: Caller,
     request: ChangeSettingsRequest,
+    scope: Scope,
     names: &[&str],
 ) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
     let mut body = request.0;
     if let Some(settings) = body.as_object_mut() {
         settings.retain(|name, _| names.contains(&name.as_str()));
     }
-    change_all(kernel, services, caller, body).await
+    change_all(kernel, services, caller, Reach::Kept(scope), body).await
 }
 
 /// PUT /api/v1/settings: changes settings, all that are named or none
@@ -99,13 +158,14 @@ pub(crate) async fn change_settings(
     services: Data<Services>,
     body: Body<ChangeSettingsRequest>,
 ) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
-    change_all(&kernel, &services, caller, body.0.0).await
+    change_all(&kernel, &services, caller, Reach::All, body.0.0).await
 }
 
 async fn change_all(
     kernel: &Kernel,
     services: &Services,
     caller: Caller,
+    reach: Reach,
     body: Value,
 ) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
     let settings = Arc::clone(&services.settings);
@@ -113,9 +173,11 @@ async fn change_all(
         .core()
         .run(async move {
             // Who may change nothing is not told what is wrong with the body.
-            settings.may_update(&caller).map_err(ApiError::from)?;
+            reach
+                .may_update(&settings, &caller)
+                .map_err(ApiError::from)?;
             let change = CheckedChange::parse(body)?;
-            change_as(&settings, &caller, change).await
+            change_as(&settings, &caller, reach, change).await
         })
         .await?;
     Ok(Fails(Reply(changed)))
@@ -124,11 +186,13 @@ async fn change_all(
 async fn change_as(
     settings: &SettingsService,
     caller: &Caller,
+    reach: Reach,
     change: CheckedChange,
 ) -> Result<SettingsChangedResponse, ApiError> {
-    let view = settings.view(caller).await?;
+    let view = reach.view(settings, caller).await?;
     let (update, mut warnings) = change.into_update(&view);
-    let report = settings.update(caller, update).await.map_err(told)?;
+    let updated = reach.update(settings, caller, update).await;
+    let report = updated.map_err(told)?;
     let told = report.warnings.iter().map(|words| in_client_words(words));
     warnings.extend(told);
     let restart = report.after_restart.iter();

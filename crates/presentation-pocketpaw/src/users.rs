@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use majordomo_application::access::{AddUser, UserError};
 use majordomo_domain::{USERNAME_LEN, User, UserId, UserRole};
+use majordomo_presentation_http::auth::replace_login;
 use majordomo_presentation_http::openapi::{Body, PathParams, Reply};
 use majordomo_presentation_http::{ApiError, Authenticated, Kernel, Location, Services};
 use paperclip::actix::api_v2_operation;
@@ -50,6 +52,17 @@ pub(crate) struct UserEnabledRequest {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct UserPasswordRequest {
     /// What the user signs in with from now on.
+    #[schemars(length(min = 6, max = 1024))]
+    password: String,
+}
+
+/// Another password of the caller's own. Has no `Debug`, so that no log shows it.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct OwnPasswordRequest {
+    /// What the caller signs in with now.
+    #[schemars(length(max = 1024))]
+    current_password: String,
+    /// What the caller signs in with from now on.
     #[schemars(length(min = 6, max = 1024))]
     password: String,
 }
@@ -205,6 +218,37 @@ pub(crate) async fn set_user_password(
         })
         .await?;
     Ok(Reply(StatusResponse { status: "ok" }))
+}
+
+/// PUT /api/v1/users/me/password: gives the caller another password
+///
+/// Their tokens and cookies end at once. A caller who has signed in gets another token in the header `X-Refreshed-Token`,
+/// or as a cookie. Keys and apps change no password.
+#[api_v2_operation(tags(Users), operation_id = "change_own_password")]
+pub(crate) async fn change_own_password(
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
+    services: Data<Services>,
+    request: HttpRequest,
+    body: Body<OwnPasswordRequest>,
+) -> Result<Fails<Reply<StatusResponse>, 404>, ApiError> {
+    let users = Arc::clone(&services.users);
+    let OwnPasswordRequest {
+        current_password,
+        password,
+    } = body.0;
+    let issued = kernel
+        .core()
+        .run(async move {
+            users
+                .change_password(&caller, current_password, password)
+                .await
+        })
+        .await?;
+    if let Some(issued) = issued {
+        replace_login(&request, issued);
+    }
+    Ok(Fails(Reply(StatusResponse { status: "ok" })))
 }
 
 /// PUT /api/v1/users/{id}/role: gives a user another role; their tokens and cookies end at once

@@ -64,6 +64,7 @@ storable! {
     agent.loop_breaker: AtOnce,
     agent.turn_timeout_secs: AtOnce,
     agent.tool_timeout_secs: AfterRestart,
+    logging.level: AtOnce,
     security.session_token_ttl_hours: AfterRestart,
     security.rate_limit_key_rpm: AfterRestart,
 }

@@ -123,6 +123,8 @@ impl SettingsLayers for SimpleSettingsLayers {
         check_default(&mut effective);
         Ok(effective)
     }
+
+    fn put_in_force(&self, _: &BTreeMap<String, SettingValue>) {}
 }
 
 fn provider_field(key: &str) -> Option<(&str, &str)> {

@@ -30,9 +30,12 @@ use thiserror::Error;
 use super::models::registry_config;
 use super::services::agent;
 use crate::startup::with_causes;
+use crate::telemetry::{self, LevelError};
 
 /// Stored keys that are no settings of the file: who the agent is, what dialects keep, secrets of other parts.
 const OTHER_KEYS: [&str; 4] = ["identity.", KEPT_PREFIX, PREFERENCE_PREFIX, SECRET_PREFIX];
+/// What is logged.
+const LOG_LEVEL: &str = "logging.level";
 /// How the keys of stored providers begin.
 const PROVIDERS: &str = "providers.";
 
@@ -102,6 +105,7 @@ pub(crate) async fn live_settings(
     );
     settings.agent = joined.agent;
     settings.models = joined.models;
+    settings.logging.level = joined.logging.level;
     settings.security.session_token_ttl_hours = ttl;
     settings.security.rate_limit_key_rpm = rpm;
     let layers = FileAndEnvironment {
@@ -186,6 +190,8 @@ impl SettingsLayers for FileAndEnvironment {
             fixed,
             mut ignored,
         } = self.layers.join(&layer).map_err(field_error)?;
+        telemetry::check_level(&settings.logging.level)
+            .map_err(|LevelError(problem)| FieldError::new(LOG_LEVEL, problem))?;
         ignored.extend(unknown);
         let models = if with_models {
             let config = registry_config(&settings).await;
@@ -221,6 +227,14 @@ impl SettingsLayers for FileAndEnvironment {
             agent: agent(&settings),
             models,
         })
+    }
+
+    fn put_in_force(&self, values: &BTreeMap<String, SettingValue>) {
+        let level = values.get(LOG_LEVEL).and_then(SettingValue::as_text);
+        if let Some(Err(error)) = level.map(telemetry::set_level) {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the level of the log stays as it was");
+        }
     }
 }
 

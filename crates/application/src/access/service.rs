@@ -526,6 +526,11 @@ pub(super) fn require_full_access(caller: &Caller) -> Result<(), AccessError> {
 /// Fails unless an administrator asks in person: not by a key or an app.
 pub(super) fn require_person(caller: &Caller) -> Result<(), AccessError> {
     caller.require_change(Scope::Admin)?;
+    require_in_person(caller)
+}
+
+/// Fails for keys and apps.
+pub(super) fn require_in_person(caller: &Caller) -> Result<(), AccessError> {
     match caller.credential {
         CredentialKind::MasterToken
         | CredentialKind::SessionToken

@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use majordomo_domain::{
     AuditRecord, CredentialKind, RequestSource, User, UserId, UserRole, Username,
 };
-use thiserror::Error;
 use tokio::sync::OnceCell;
 
 use super::error::AccessError;
-use super::service::{AccessService, IssuedToken, require_full_access, require_person};
+use super::service::{
+    AccessService, IssuedToken, require_full_access, require_in_person, require_person,
+};
 use super::throttle::LoginThrottle;
-use crate::caller::{Caller, ScopeDenied};
-use crate::error::{ErrorKind, FieldError, INTERNAL_MESSAGE, ServiceError};
+use super::user_error::UserError;
+use crate::caller::Caller;
+use crate::error::FieldError;
 use crate::ports::{PasswordHasher, RepositoryError, UserRepository};
 
 /// What looking after users needs.
@@ -55,104 +56,6 @@ pub struct AddUser {
 const PASSWORD_LEN: std::ops::RangeInclusive<usize> = 6..=1024;
 /// Users listed, and added, at most.
 const MAX_USERS: u32 = 10_000;
-
-/// How looking after users fails.
-#[derive(Debug, Error)]
-pub enum UserError {
-    /// The name or the password is wrong, or the user may not sign in. Which of them is not told.
-    #[error("wrong name or password")]
-    WrongPassword,
-    /// Too many attempts.
-    #[error("too many attempts to sign in")]
-    Throttled(Duration),
-    /// The owner is registered already.
-    #[error("the owner is registered already")]
-    AlreadyRegistered,
-    /// The caller may not register the owner: only who is at this machine, or holds the master token, may.
-    #[error("the owner cannot be registered from here")]
-    RegistrationRefused,
-    /// Another user has this name.
-    #[error("the name is taken")]
-    NameTaken,
-    /// There are as many users as there may be.
-    #[error("too many users")]
-    TooMany,
-    /// There is no such user.
-    #[error("no such user")]
-    NotFound,
-    /// The owner stays the owner.
-    #[error("the owner cannot be changed so")]
-    Owner,
-    /// A field of the request is wrong.
-    #[error("invalid field")]
-    Invalid(FieldError),
-    /// The credential does not allow this, or could not be made.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// Storage failed.
-    #[error("storage failed")]
-    Storage(#[from] RepositoryError),
-}
-
-impl From<ScopeDenied> for UserError {
-    fn from(denied: ScopeDenied) -> Self {
-        Self::Access(denied.into())
-    }
-}
-
-impl ServiceError for UserError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::WrongPassword => ErrorKind::Unauthenticated,
-            Self::Throttled(wait) => ErrorKind::RateLimited { retry_after: *wait },
-            Self::AlreadyRegistered | Self::RegistrationRefused | Self::Owner => {
-                ErrorKind::Forbidden
-            }
-            Self::NameTaken | Self::TooMany => ErrorKind::Conflict,
-            Self::NotFound => ErrorKind::NotFound,
-            Self::Invalid(field) => ErrorKind::Invalid(vec![field.clone()]),
-            Self::Access(error) => error.kind(),
-            Self::Storage(RepositoryError::Unavailable(_)) => ErrorKind::Unavailable,
-            Self::Storage(_) => ErrorKind::Internal,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::WrongPassword => "wrong_password",
-            Self::Throttled(_) => "too_many_attempts",
-            Self::AlreadyRegistered => "already_registered",
-            Self::RegistrationRefused => "registration_refused",
-            Self::NameTaken => "name_taken",
-            Self::TooMany => "too_many_users",
-            Self::NotFound => "user_not_found",
-            Self::Owner => "owner_unchangeable",
-            Self::Invalid(_) => "invalid_field",
-            Self::Access(error) => error.code(),
-            Self::Storage(_) => "storage",
-        }
-    }
-
-    fn public_message(&self) -> String {
-        let words = match self {
-            Self::WrongPassword => "Invalid username or password",
-            Self::Throttled(_) => "Too many attempts to sign in. Try again later.",
-            Self::AlreadyRegistered => "User already exists. This is a single-user system.",
-            Self::RegistrationRefused => {
-                "Register on the server's own machine, or run: majordomo users add NAME --role owner"
-            }
-            Self::NameTaken => "This username is taken",
-            Self::TooMany => "There are too many users",
-            Self::NotFound => "User not found",
-            Self::Owner => "The owner stays the owner and cannot be disabled",
-            Self::Invalid(field) => return format!("{} {}", field.field, field.error),
-            Self::Access(error) => return error.public_message(),
-            Self::Storage(RepositoryError::Unavailable(_)) => "Storage is unavailable",
-            Self::Storage(_) => INTERNAL_MESSAGE,
-        };
-        words.to_owned()
-    }
-}
 
 /// Registers, signs in and looks after users.
 pub struct UserService {
@@ -239,10 +142,8 @@ impl UserService {
             _ => (None, self.nobody().await.clone()),
         };
         let right = match hash {
-            Some(hash) if request.password.chars().count() <= *PASSWORD_LEN.end() => {
-                self.hasher.verify(hash, request.password).await
-            }
-            _ => false,
+            Some(hash) => self.matches(hash, request.password).await,
+            None => false,
         };
         let Some(mut user) = user.filter(|_| right) else {
             return Err(UserError::WrongPassword);
@@ -254,6 +155,10 @@ impl UserService {
         user.last_login_at = Some(now);
         let token = self.access.issue_login_token(&user)?;
         Ok(SignedIn { user, token })
+    }
+
+    async fn matches(&self, hash: String, password: String) -> bool {
+        password.chars().count() <= *PASSWORD_LEN.end() && self.hasher.verify(hash, password).await
     }
 
     async fn nobody(&self) -> &Option<String> {
@@ -387,8 +292,54 @@ impl UserService {
         check_password(&password)?;
         let hash = self.hash(password).await?;
         let record = self.act(caller, "user.password", &user);
-        let changed = self.users.set_password(id, &hash, &record).await?;
+        let changed = self.users.set_password(id, None, &hash, &record).await?;
         self.changed(changed)
+    }
+
+    /// Gives the caller another password, in person, whatever their role. Guessing the current one is slowed down as
+    /// signing in is. All their tokens end; a caller who has signed in gets another one.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: String,
+        password: String,
+    ) -> Result<Option<IssuedToken>, UserError> {
+        require_in_person(caller)?;
+        check_password(&password)?;
+        let user = self.users.find(&caller.user).await?;
+        let user = user.ok_or(UserError::NotFound)?;
+        let now = self.access.clock.now();
+        let attempt = self
+            .throttle
+            .begin(user.username.folded(), caller.source.address, now)
+            .map_err(UserError::Throttled)?;
+        let found = self.users.find_by_name(&user.username).await?;
+        let right = match found.and_then(|(_, hash)| hash) {
+            Some(hash) => self.matches(hash, current).await,
+            None => false,
+        };
+        if !right {
+            return Err(UserError::WrongCurrentPassword);
+        }
+        self.throttle.succeeded(&attempt);
+        let hash = self.hash(password).await?;
+        let record = self.act(caller, "user.password", &user);
+        let version = Some(user.token_version);
+        let changed = self.users.set_password(&user.id, version, &hash, &record);
+        let changed = changed.await?;
+        self.access.directory.forget();
+        if !changed {
+            // Somebody else has changed it since it was compared.
+            return Err(UserError::WrongCurrentPassword);
+        }
+        if caller.credential != CredentialKind::Login {
+            return Ok(None);
+        }
+        let user = User {
+            token_version: user.token_version.saturating_add(1),
+            ..user
+        };
+        Ok(Some(self.access.issue_login_token(&user)?))
     }
 
     /// A user whom the caller may change.

@@ -48,7 +48,7 @@ pub struct EffectiveSettings {
     pub models: Option<RegistryConfig>,
 }
 
-/// Joins settings.
+/// Joins settings, and holds the process to those that no service owns.
 #[async_trait]
 pub trait SettingsLayers: Send + Sync {
     /// Joins the stored layer with all others. Changes nothing. Clients for models are only made when `with_models` asks
@@ -61,4 +61,8 @@ pub trait SettingsLayers: Send + Sync {
         stored: &StoredLayer,
         with_models: bool,
     ) -> Result<EffectiveSettings, FieldError>;
+
+    /// Lets the process itself work as these values say: what is logged. Called with the values of each
+    /// [`join`](Self::join) whose stored layer holds from now on.
+    fn put_in_force(&self, values: &BTreeMap<String, SettingValue>);
 }

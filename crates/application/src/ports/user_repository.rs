@@ -42,10 +42,12 @@ pub trait UserRepository: Send + Sync {
         enabled: bool,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError>;
-    /// Gives a user another password and ends their tokens; `false` when there is no such user.
+    /// Gives a user another password and ends their tokens; `false` when there is no such user, or, where a
+    /// `token_version` is given, when the user's is another one: something has ended their tokens since it was read.
     async fn set_password(
         &self,
         id: &UserId,
+        token_version: Option<u32>,
         password_hash: &str,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError>;

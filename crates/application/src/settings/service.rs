@@ -147,6 +147,36 @@ impl SettingsService {
         Ok(view)
     }
 
+    /// What dialects keep for everybody, and nothing else: what callers with `scope` may see of the settings.
+    pub async fn kept(&self, caller: &Caller, scope: Scope) -> Result<SettingsView, SettingsError> {
+        caller.require(scope)?;
+        let operator = UserId::operator();
+        let installation = self.repository().list(&operator, MAX_SETTINGS).await?;
+        Ok(SettingsView {
+            kept: under(KEPT_PREFIX, &installation),
+            ..SettingsView::default()
+        })
+    }
+
+    /// As [`update`](Self::update), for administrators' credentials with `scope`, of what dialects keep and the server
+    /// itself does not heed. Whatever else is named is refused as without the scope of all settings.
+    pub async fn keep(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        update: SettingsUpdate,
+    ) -> Result<UpdateReport, SettingsError> {
+        caller.require_change(scope)?;
+        let mut changes = update.installation.iter();
+        let kept = changes.all(|(key, change)| {
+            key.starts_with(KEPT_PREFIX) && !matches!(change, Change::Secret(_))
+        });
+        if !kept || !update.personal.is_empty() {
+            caller.require_change(Scope::SettingsWrite)?;
+        }
+        self.apply(caller, update, "settings.update").await
+    }
+
     /// Fails unless the caller may change anything at all.
     pub fn may_update(&self, caller: &Caller) -> Result<(), SettingsError> {
         Ok(caller.require_change(Scope::SettingsWrite)?)
@@ -278,6 +308,7 @@ impl SettingsService {
         if let Some(models) = effective.models {
             self.models.replace(models);
         }
+        self.ports.layers.put_in_force(&effective.values);
         self.chat.reconfigure(effective.agent);
         self.chat.set_identity(identity.clone());
         *self.in_force() = InForce {

@@ -1,6 +1,7 @@
 //! Users, what ends their tokens, and what limits keys.
 
 mod keys;
+mod own_password;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{MalformedSecretKey, SecretKeys};
+use crate::file_modes::{FileMode, flush_directory, mode_of};
 
 /// Name of the keys' file in the data directory.
 pub const SECRET_KEY_FILE: &str = "secret.key";
@@ -122,40 +123,16 @@ impl SecretKeyFile {
         }
     }
 
-    #[cfg(unix)]
-    #[expect(
-        clippy::verbose_bit_mask,
-        reason = "the bits of the group and the others, as chmod writes them"
-    )]
     fn check_private(&self, file: &File) -> Result<(), SecretKeyFileError> {
-        use std::os::unix::fs::PermissionsExt as _;
-
         let metadata = file
             .metadata()
             .map_err(|error| self.io_error("inspected", error))?;
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 == 0 {
-            return Ok(());
+        match mode_of(&metadata) {
+            FileMode::Shared(mode) => Err(SecretKeyFileError::NotPrivate {
+                path: self.path.clone(),
+                mode,
+            }),
+            FileMode::Private | FileMode::Absent | FileMode::Unknown => Ok(()),
         }
-        Err(SecretKeyFileError::NotPrivate {
-            path: self.path.clone(),
-            mode,
-        })
     }
-
-    #[cfg(not(unix))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Unix")]
-    fn check_private(&self, _: &File) -> Result<(), SecretKeyFileError> {
-        Ok(())
-    }
-}
-
-#[cfg(unix)]
-fn flush_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn flush_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use actix_web::{HttpMessage as _, HttpRequest};
 use majordomo_application::Caller;
-use majordomo_application::access::{LoggedIn, Presented};
+use majordomo_application::access::{IssuedToken, LoggedIn, Presented};
 
 use super::cookies::{LOGIN_COOKIE, SESSION_COOKIE, set_cookie};
+use super::credential::find;
 use crate::error::ApiError;
 use crate::kernel::Kernel;
 use crate::request::RequestContext;
@@ -53,9 +54,19 @@ pub(super) fn note(
     by_cookie: bool,
     caller: &Caller,
 ) {
-    let Some(issued) = kernel.access().renew_login(presented, caller) else {
-        return;
-    };
+    if let Some(issued) = kernel.access().renew_login(presented, caller) {
+        give(request, issued, by_cookie);
+    }
+}
+
+/// Gives the client a login token in place of the one it has shown, the way it has shown that: in the header
+/// `X-Refreshed-Token`, and as a cookie where it was one.
+pub fn replace_login(request: &HttpRequest, issued: IssuedToken) {
+    let shown = find(request.headers(), request.query_string());
+    give(request, issued, shown.is_some_and(|shown| shown.by_cookie));
+}
+
+fn give(request: &HttpRequest, issued: IssuedToken, by_cookie: bool) {
     let cookie = by_cookie.then(|| {
         set_cookie(
             LOGIN_COOKIE,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use majordomo_application::memory::MemoryChange;
+use majordomo_domain::Scope;
 use majordomo_domain::memory::{MAX_CONTENT_CHARS, MAX_TAG_CHARS, MAX_TAGS};
 use majordomo_presentation_http::openapi::{Body, Media, Params, PathParams, Reply, Svg};
 use majordomo_presentation_http::{
@@ -142,7 +143,7 @@ pub(crate) async fn dashboard_change_memory_settings(
     body: Body<ChangeSettingsRequest>,
 ) -> Result<Fails<Reply<SettingsChangedResponse>, 403>, ApiError> {
     let names: Vec<&str> = SETTINGS.into_iter().chain(MORE_SETTINGS).collect();
-    settings::change_some(&kernel, &services, caller, body.0, &names).await
+    settings::change_some(&kernel, &services, caller, body.0, Scope::Memory, &names).await
 }
 
 /// GET /api/memory/stats: how much is remembered

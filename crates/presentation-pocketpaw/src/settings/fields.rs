@@ -204,6 +204,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("max_steps", Integer(1, 1_000), Core("agent.max_steps"), "0"),
     field("context_tokens", Integer(256, 100_000_000), Core("agent.context_tokens"), "0"),
     field("turn_timeout_seconds", Integer(1, 86_400), Core("agent.turn_timeout_secs"), "0"),
+    field("log_level", Text, Core("logging.level"), r#""info""#),
 ];
 
 /// Every secret, with the setting that holds it. Secrets are set and never shown.

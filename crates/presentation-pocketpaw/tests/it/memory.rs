@@ -198,6 +198,7 @@ async fn every_route_wants_a_credential_and_its_scope() {
     ] {
         requests.push((method, format!("/api/memory/{path}")));
     }
+    let settings = world.key(&["settings:read", "settings:write"]).await;
     for (method, path) in requests {
         let request = || {
             let method = actix_web::http::Method::from_bytes(method.as_bytes()).unwrap();
@@ -208,6 +209,32 @@ async fn every_route_wants_a_credential_and_its_scope() {
         };
         let stranger = request().insert_header(("authorization", "Bearer wrong"));
         world.send(stranger).await.expect(401);
-        world.send(bearer(request(), &chat)).await.expect(403);
+        for key in [&chat, &settings] {
+            world.send(bearer(request(), key)).await.expect(403);
+        }
+    }
+}
+
+/// The scope of memory is enough for its settings, and for no others; they are everybody's, so administrators change them.
+#[actix_web::test]
+async fn settings_of_memory_want_the_scope_of_memory() {
+    for prefix in PREFIXES {
+        let world = World::playing([]).await;
+        let key = world.key(&["memory"]).await;
+        let path = format!("{prefix}/settings");
+        let change = |key: &str| {
+            let body = json!({ "mem0_auto_learn": false, "soul_name": "Mo" });
+            bearer(TestRequest::post().uri(&path).set_json(body), key)
+        };
+        world.send(change(BOB)).await.expect(403);
+        world.send(change(&key)).await.expect(200);
+        let shown = world
+            .send(bearer(TestRequest::get().uri(&path), &key))
+            .await;
+        assert_eq!(shown.expect(200)["mem0_auto_learn"], false);
+        let all = world.get("/api/v1/settings").await.expect(200);
+        assert_eq!(all["soul_name"], "Paw");
+        let all = TestRequest::get().uri("/api/v1/settings");
+        world.send(bearer(all, &key)).await.expect(403);
     }
 }

@@ -28,7 +28,7 @@ async fn every_known_setting_is_shown_and_no_secret() {
     let world = World::playing([]).await;
     let settings = world.get(PATH).await.expect(200);
     let settings = settings.as_object().unwrap();
-    assert_eq!(settings.len(), 186);
+    assert_eq!(settings.len(), 187);
     assert_eq!(settings["theme_preference"], "system");
     assert_eq!(settings["soul_ocean"]["openness"], 0.7);
     assert_eq!(settings["system_prompt"], "Be brief.");

@@ -4,7 +4,10 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, MASTER, World, bearer};
+use majordomo_application::access::SignIn;
+use majordomo_domain::RequestSource;
+
+use crate::world::{Answer, BOB, MASTER, World, bearer};
 
 const USERS: &str = "/api/v1/users";
 const NOW: &str = "2026-02-02T02:40:00.000000+00:00";
@@ -99,4 +102,83 @@ async fn only_administrators_in_person_look_after_users() {
             }
         }
     }
+}
+
+const OWN: &str = "/api/v1/users/me/password";
+
+/// The user `alice`, and a login token of hers.
+async fn alice(world: &World) -> String {
+    let body = json!({ "username": "alice", "password": "secret1" });
+    world.post(USERS, body).await.expect(200);
+    let request = SignIn {
+        username: "alice".to_owned(),
+        password: "secret1".to_owned(),
+    };
+    let signed_in = world
+        .services
+        .users
+        .sign_in(request, RequestSource::default());
+    signed_in.await.unwrap().token.secret
+}
+
+fn passwords(current: &str, password: &str) -> Value {
+    json!({ "current_password": current, "password": password })
+}
+
+#[actix_web::test]
+async fn a_user_changes_their_own_password_and_goes_on_with_another_token() {
+    let world = World::playing([]).await;
+    let token = alice(&world).await;
+    let whoami = |token: &str| bearer(TestRequest::get().uri("/api/v1/version"), token);
+    let changed = put(&world, OWN, &token, passwords("secret1", "another1")).await;
+    let fresh = changed.header("x-refreshed-token").to_owned();
+    assert_eq!(changed.header("set-cookie"), "", "no cookie was shown");
+    assert_eq!(changed.expect(200), json!({ "status": "ok" }));
+    assert_eq!(world.send(whoami(&token)).await.status, 401);
+    assert_eq!(world.send(whoami(&fresh)).await.status, 200);
+
+    // As a browser does it.
+    let request = TestRequest::put()
+        .uri(OWN)
+        .insert_header(("cookie", format!("token={fresh}")))
+        .insert_header(("sec-fetch-site", "same-origin"))
+        .set_json(passwords("another1", "third-one"));
+    let changed = world.send(request).await;
+    let cookie = changed.header("set-cookie");
+    assert!(cookie.starts_with("token=eyJ"), "{cookie}");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"));
+    assert_eq!(changed.status, 200);
+    assert_eq!(world.send(whoami(&fresh)).await.status, 401);
+}
+
+#[actix_web::test]
+async fn own_passwords_are_not_changed_by_keys_nor_without_the_current_one() {
+    let world = World::playing([]).await;
+    let token = alice(&world).await;
+    let right = passwords("secret1", "another1");
+    let anonymous = TestRequest::put().uri(OWN).set_json(&right);
+    assert_eq!(world.send(anonymous).await.status, 401);
+    for key in [world.key(&["admin"]).await, BOB.to_owned()] {
+        assert_eq!(put(&world, OWN, &key, right.clone()).await.status, 403);
+    }
+    for body in [
+        json!({}),
+        json!({ "password": "another1" }),
+        passwords("secret1", "short"),
+    ] {
+        assert_eq!(put(&world, OWN, &token, body).await.status, 422);
+    }
+    let wrong = put(&world, OWN, &token, passwords("secret2", "another1")).await;
+    let wrong = wrong.expect(422);
+    let place = json!(["body", "current_password"]);
+    assert_eq!(
+        (&wrong["detail"][0]["loc"], &wrong["detail"][0]["msg"]),
+        (&place, &json!("is wrong"))
+    );
+    for _ in 0..4 {
+        put(&world, OWN, &token, passwords("secret2", "another1")).await;
+    }
+    let throttled = put(&world, OWN, &token, right).await;
+    assert_eq!(throttled.status, 429);
+    assert_eq!(throttled.header("retry-after"), "1");
 }

@@ -122,12 +122,16 @@ pub async fn changes_end_the_users_tokens(stores: Stores) {
     assert!(changed.unwrap());
     let changed = users.set_enabled(id, false, &act).await;
     assert!(changed.unwrap());
-    let changed = users.set_password(id, "new", &act).await;
+    let changed = users.set_password(id, None, "newer", &act).await;
     assert!(changed.unwrap());
+    let changed = users.set_password(id, Some(3), "new", &act).await;
+    assert!(changed.unwrap());
+    let late = users.set_password(id, Some(3), "stale", &act).await;
+    assert!(!late.unwrap(), "the tokens were ended since");
     let expected = User {
         role: UserRole::Viewer,
         enabled: false,
-        token_version: 3,
+        token_version: 4,
         ..alice.clone()
     };
     assert_eq!(
@@ -135,7 +139,7 @@ pub async fn changes_end_the_users_tokens(stores: Stores) {
         Some((expected, Some("new".to_owned())))
     );
     assert_eq!(find(&stores, "bob").await.unwrap().0.token_version, 0);
-    assert_eq!(acts(&stores).await, 5);
+    assert_eq!(acts(&stores).await, 6);
 }
 
 /// What does not exist cannot be changed, and nobody is said to have tried.
@@ -149,7 +153,7 @@ pub async fn changing_nobody_changes_nothing(stores: Stores) {
             .unwrap()
     );
     assert!(!users.set_enabled(&nobody, true, &act).await.unwrap());
-    assert!(!users.set_password(&nobody, "x", &act).await.unwrap());
+    assert!(!users.set_password(&nobody, None, "x", &act).await.unwrap());
     assert_eq!(acts(&stores).await, 0);
 }
 

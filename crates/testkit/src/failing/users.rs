@@ -63,12 +63,14 @@ impl UserRepository for FailingStore {
     async fn set_password(
         &self,
         id: &UserId,
+        token_version: Option<u32>,
         password_hash: &str,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
         self.call(
             "users.set_password",
-            self.users.set_password(id, password_hash, record),
+            self.users
+                .set_password(id, token_version, password_hash, record),
         )
         .await
     }

@@ -86,9 +86,16 @@ impl UserRepository for InMemoryStore {
     async fn set_password(
         &self,
         id: &UserId,
+        token_version: Option<u32>,
         password_hash: &str,
         record: &AuditRecord,
     ) -> Result<bool, RepositoryError> {
+        let found = self.find(id).await?;
+        if found
+            .is_none_or(|user| token_version.is_some_and(|version| version != user.token_version))
+        {
+            return Ok(false);
+        }
         let hash = Some(password_hash.to_owned());
         Ok(self.change_user(id, record, |(_, stored)| *stored = hash))
     }
