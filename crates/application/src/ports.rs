@@ -7,6 +7,7 @@ pub mod budget_repository;
 pub mod chat_model;
 pub mod clock;
 pub mod database_copy;
+pub mod embedder;
 pub mod error_log;
 pub mod health_check;
 pub mod id_generator;
@@ -45,6 +46,7 @@ pub use clock::Clock;
 pub use database_copy::{
     Column, ColumnKind, CopyError, CopyStep, DatabaseCopy, DatabaseSchema, Table, TablePart,
 };
+pub use embedder::{Embedder, EmbeddingRole, Embeddings};
 pub use error_log::{ErrorLog, LoggedError, NewLoggedError};
 pub use health_check::{CheckState, HealthCategory, HealthCheck, HealthCheckInfo, Severity};
 pub use id_generator::IdGenerator;
