@@ -60,7 +60,7 @@ pub(crate) async fn services(
         usage.budgets().clone(),
     )
     .await?;
-    let embedder = super::embedder::embedder(&settings.memory, &models)?;
+    let embedder = super::embedder::embedder(&settings.memory, &models).await?;
     let memory = super::memory::memory(storage, &live, clock.clone(), ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
