@@ -70,6 +70,8 @@ fn clippy() -> Outcome {
     let arguments = [
         "clippy",
         "--workspace",
+        "--features",
+        "majordomo-server/local-embeddings",
         "--all-targets",
         "--quiet",
         "--",
@@ -79,6 +81,9 @@ fn clippy() -> Outcome {
     cargo(&arguments, &[])
 }
 
+/// Tests of what is left out of an ordinary build of the workspace.
+const FEATURES: [&str; 2] = ["--features", "majordomo-infrastructure-embedding/bert"];
+
 /// All tests: with nextest, which does not run the examples in doc comments, those are run after it.
 fn tests(tools: &TestTools) -> Outcome {
     let environment: Vec<(&str, OsString)> = tools
@@ -87,13 +92,16 @@ fn tests(tools: &TestTools) -> Outcome {
         .map(|(variable, path)| (*variable, path.clone().into_os_string()))
         .collect();
     if !has_nextest() {
-        return cargo(&["test", "--workspace", "--no-fail-fast"], &environment);
+        let run = [&["test", "--workspace", "--no-fail-fast"], &FEATURES[..]];
+        return cargo(&run.concat(), &environment);
     }
-    cargo(
+    let run = [
         &["nextest", "run", "--workspace", "--no-fail-fast"],
-        &environment,
-    )?;
-    cargo(&["test", "--workspace", "--doc", "--quiet"], &environment)
+        &FEATURES[..],
+    ];
+    cargo(&run.concat(), &environment)?;
+    let examples = [&["test", "--workspace", "--doc", "--quiet"], &FEATURES[..]];
+    cargo(&examples.concat(), &environment)
 }
 
 fn has_nextest() -> bool {

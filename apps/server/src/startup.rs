@@ -22,8 +22,8 @@ use tokio::sync::oneshot;
 
 use crate::instance::Announcement;
 use crate::wiring::{
-    self, AuditTasks, KeyConfigError, LiveSettingsError, ModelsConfigError, OAuthConfigError,
-    StorageError,
+    self, AuditTasks, EmbedderConfigError, KeyConfigError, LiveSettingsError, ModelsConfigError,
+    OAuthConfigError, StorageError,
 };
 
 /// Why a server does not start, or breaks.
@@ -41,6 +41,9 @@ pub enum StartError {
     /// A model provider's settings are wrong.
     #[error(transparent)]
     Models(#[from] ModelsConfigError),
+    /// The memory's embedding model cannot be used.
+    #[error(transparent)]
+    Embedder(#[from] EmbedderConfigError),
     /// An app's settings are wrong.
     #[error(transparent)]
     OAuth(#[from] OAuthConfigError),
@@ -77,7 +80,7 @@ impl StartError {
     /// Whether the settings are to blame.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Models(_) | Self::OAuth(_) | Self::Keys(_) => true,
+            Self::Models(_) | Self::Embedder(_) | Self::OAuth(_) | Self::Keys(_) => true,
             Self::Settings(error) => error.is_configuration(),
             _ => false,
         }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod copies;
+mod embedder;
 mod http;
 mod memory;
 mod models;
@@ -17,6 +18,7 @@ mod usage;
 
 pub(crate) use audit::{AuditTasks, audit, offline_checks};
 pub(crate) use copies::{Backup, BackupPlan, CopiesError, Restored, back_up, restore};
+pub(crate) use embedder::EmbedderConfigError;
 pub(crate) use http::{document, http};
 pub(crate) use models::{BUILTIN_PROVIDER, ModelsConfigError, models};
 pub(crate) use oauth::OAuthConfigError;

@@ -5,6 +5,7 @@ pub mod access;
 pub mod audit;
 pub mod caller;
 pub mod chat;
+pub mod embeddings;
 pub mod error;
 pub mod events;
 pub mod hex;

@@ -17,3 +17,4 @@ pub use tokens::{
     estimate_message_tokens, estimate_prompt_tokens, estimate_tokens, estimate_tokens_of_length,
     estimate_tool_tokens,
 };
+pub(crate) use told::ToldUsage;

@@ -7,6 +7,8 @@ pub mod budget_repository;
 pub mod chat_model;
 pub mod clock;
 pub mod database_copy;
+pub mod embedder;
+pub mod embedding_provider;
 pub mod error_log;
 pub mod health_check;
 pub mod id_generator;
@@ -45,6 +47,8 @@ pub use clock::Clock;
 pub use database_copy::{
     Column, ColumnKind, CopyError, CopyStep, DatabaseCopy, DatabaseSchema, Table, TablePart,
 };
+pub use embedder::{Embedder, EmbeddingRole, Embeddings};
+pub use embedding_provider::{EmbeddingModel, EmbeddingProvider, EmbeddingRelay};
 pub use error_log::{ErrorLog, LoggedError, NewLoggedError};
 pub use health_check::{CheckState, HealthCategory, HealthCheck, HealthCheckInfo, Severity};
 pub use id_generator::IdGenerator;

@@ -37,6 +37,11 @@ impl Failures {
         }))
     }
 
+    /// The provider's configured name.
+    pub(crate) fn provider(&self) -> &str {
+        &self.0.name
+    }
+
     /// An error whose message begins with the provider's name.
     pub(crate) fn error(&self, kind: ModelErrorKind, what: impl Display) -> ModelError {
         ModelError::new(kind, format!("{}: {what}", self.0.name))

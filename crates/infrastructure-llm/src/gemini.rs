@@ -1,11 +1,14 @@
-//! Google's Gemini protocol (`generateContent`).
+//! Google's Gemini protocol (`generateContent`, `batchEmbedContents`).
 
 mod decoder;
+mod embeddings;
 mod request;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    ChatModel, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
+    ChatModel, EmbeddingProvider, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
 };
 use reqwest::Url;
 use serde::Deserialize;
@@ -17,7 +20,7 @@ use crate::http::{HttpClient, KeyHeader, after};
 
 /// A provider that speaks Google's Gemini protocol.
 pub struct GeminiChatModel {
-    http: HttpClient,
+    http: Arc<HttpClient>,
     base: Url,
     models: Url,
 }
@@ -29,6 +32,7 @@ impl GeminiChatModel {
     /// An adapter for the provider. Fails on an address or key that cannot be used.
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
         let http = HttpClient::new(config, &KeyHeader::Named("x-goog-api-key"))?;
+        let http = Arc::new(http);
         let url = |path| {
             http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
                 name: config.name.clone(),
@@ -49,22 +53,32 @@ impl GeminiChatModel {
         AnswerParser::new(Framing::events(), decoder, failures)
     }
 
-    /// Where `model` streams. Its name is part of the path, so it must be one: `gemini-...`, `models/...` or
-    /// `tunedModels/...`.
+    /// Where `model` streams.
     fn stream_url(&self, model: &str) -> Option<Url> {
-        let (collection, name) = model.split_once('/').unwrap_or(("models", model));
-        if name.is_empty() || !matches!(collection, "models" | "tunedModels") {
-            return None;
-        }
+        let mut url = self.method_url(model, "streamGenerateContent")?;
+        url.set_query(Some("alt=sse"));
+        Some(url)
+    }
+
+    /// Where `model` is asked for `method`. Its name is part of the path, so it must be one: `gemini-...`, `models/...`
+    /// or `tunedModels/...`.
+    fn method_url(&self, model: &str, method: &str) -> Option<Url> {
+        let (collection, name) = collection_and_name(model)?;
         let mut url = self.base.clone();
         url.path_segments_mut()
             .ok()?
             .pop_if_empty()
             .push(collection)
-            .push(&format!("{name}:streamGenerateContent"));
-        url.set_query(Some("alt=sse"));
+            .push(&format!("{name}:{method}"));
         Some(url)
     }
+}
+
+/// What a model's name consists of, if it is one.
+fn collection_and_name(model: &str) -> Option<(&str, &str)> {
+    let (collection, name) = model.split_once('/').unwrap_or(("models", model));
+    let known = !name.is_empty() && matches!(collection, "models" | "tunedModels");
+    known.then_some((collection, name))
 }
 
 #[async_trait]
@@ -93,6 +107,10 @@ impl ChatModel for GeminiChatModel {
                 context_length: model.input_token_limit,
             })
             .collect())
+    }
+
+    fn embeddings(&self) -> Option<&dyn EmbeddingProvider> {
+        Some(self)
     }
 }
 

@@ -105,6 +105,10 @@ impl HttpClient {
         Url::parse(&format!("{}/{path}", self.base_url)).ok()
     }
 
+    pub(crate) const fn total_timeout(&self) -> Duration {
+        self.total_timeout
+    }
+
     /// The moment at which a whole answer begun now must be done.
     pub(crate) fn deadline(&self) -> Instant {
         after(self.total_timeout)
@@ -153,15 +157,17 @@ impl HttpClient {
         )
     }
 
-    /// The whole body of `response`, without a copy where it arrives in one piece.
+    /// The whole body of `response`, without a copy where it arrives in one piece. `limit` is the wait that ends at
+    /// `deadline`.
     pub(crate) async fn whole(
         &self,
         response: Response,
         deadline: Instant,
+        limit: Duration,
     ) -> Result<Bytes, ModelError> {
         timeout_at(deadline, read_up_to(response, MAX_WHOLE_BYTES))
             .await
-            .map_err(|_| self.failures.timeout(self.total_timeout))?
+            .map_err(|_| self.failures.timeout(limit))?
             .map_err(|_| self.failures.broke_off())?
             .ok_or_else(|| self.failures.malformed("the answer is too large"))
     }
@@ -190,21 +196,40 @@ impl HttpClient {
         self.fetch_json(request, until).await
     }
 
+    /// Posts JSON and reads the whole answer within `limit`.
+    pub(crate) async fn post_within(
+        &self,
+        url: &Url,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, ModelError> {
+        let mut request = Request::new(Method::POST, url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        *request.body_mut() = Some(body.into());
+        self.fetch(request, after(limit), limit).await
+    }
+
     async fn fetch_json<T: DeserializeOwned>(
         &self,
         request: Request,
         until: Instant,
     ) -> Result<T, ModelError> {
-        let response = self.send(request, until, self.connect_timeout).await?;
-        let bytes = timeout_at(until, read_up_to(response, MAX_WHOLE_BYTES))
-            .await
-            .map_err(|_| self.failures.timeout(self.connect_timeout))?
-            .map_err(|_| self.failures.broke_off())?
-            .ok_or_else(|| self.failures.malformed("the answer is too large"))?;
+        let bytes = self.fetch(request, until, self.connect_timeout).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.failures.undecodable(&error))
     }
 
-    fn encode(&self, body: &impl Serialize) -> Result<Bytes, ModelError> {
+    /// The whole answer. `limit` is the wait that ends at `until`.
+    async fn fetch(
+        &self,
+        request: Request,
+        until: Instant,
+        limit: Duration,
+    ) -> Result<Bytes, ModelError> {
+        let response = self.send(request, until, limit).await?;
+        self.whole(response, until, limit).await
+    }
+
+    pub(crate) fn encode(&self, body: &impl Serialize) -> Result<Bytes, ModelError> {
         serde_json::to_vec(body).map(Bytes::from).map_err(|_| {
             self.failures
                 .malformed("the request cannot be written as JSON")

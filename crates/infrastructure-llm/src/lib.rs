@@ -4,12 +4,16 @@
 //! How an answer travels: [`http`] sends the request and guards the reading with timeouts, [`framing`] cuts the bytes
 //! into frames wherever the network split them, the protocol's decoder turns frames into deltas, and [`answer`] drives
 //! the three as one stream. Dropping the stream closes the upstream connection.
+//!
+//! The embedding models of the same providers are behind the `Embedder` port: [`embeddings`] asks and checks, the
+//! protocol's module words the request and reads the answer.
 
 mod answer;
 mod anthropic;
 mod arguments;
 mod assistant;
 mod config;
+mod embeddings;
 mod failure;
 mod framing;
 mod gemini;

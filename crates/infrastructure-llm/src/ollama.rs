@@ -1,12 +1,15 @@
-//! Ollama's own protocol (`/api/chat`), which tells more than its OpenAI-compatible one.
+//! Ollama's own protocol (`/api/chat`, `/api/embed`), which tells more than its OpenAI-compatible one.
 
 mod decoder;
+mod embeddings;
 mod models;
 mod request;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    ChatModel, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
+    ChatModel, EmbeddingProvider, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
 };
 use reqwest::Url;
 
@@ -17,8 +20,9 @@ use crate::http::{HttpClient, KeyHeader};
 
 /// An Ollama server.
 pub struct OllamaChatModel {
-    http: HttpClient,
+    http: Arc<HttpClient>,
     chat: Url,
+    embed: Url,
     tags: Url,
     show: Url,
 }
@@ -29,7 +33,7 @@ impl OllamaChatModel {
 
     /// An adapter for the server. Fails on an address or key that cannot be used.
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
-        let http = HttpClient::new(config, &KeyHeader::Bearer)?;
+        let http = Arc::new(HttpClient::new(config, &KeyHeader::Bearer)?);
         let url = |path| {
             http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
                 name: config.name.clone(),
@@ -37,6 +41,7 @@ impl OllamaChatModel {
         };
         Ok(Self {
             chat: url("api/chat")?,
+            embed: url("api/embed")?,
             tags: url("api/tags")?,
             show: url("api/show")?,
             http,
@@ -64,5 +69,9 @@ impl ChatModel for OllamaChatModel {
 
     async fn models(&self) -> Result<Vec<ModelInfo>, ModelError> {
         self.list_models().await
+    }
+
+    fn embeddings(&self) -> Option<&dyn EmbeddingProvider> {
+        Some(self)
     }
 }

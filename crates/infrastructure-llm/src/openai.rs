@@ -1,13 +1,16 @@
-//! OpenAI's chat-completions protocol, spoken by OpenAI, `OpenRouter`, Groq, `DeepSeek`, Mistral, vLLM, llama.cpp, LM
+//! OpenAI's protocol of chat completions and embeddings, spoken by OpenAI, `OpenRouter`, Groq, `DeepSeek`, Mistral, vLLM, llama.cpp, LM
 //! Studio and many others.
 
 mod decoder;
+mod embeddings;
 mod relay;
 mod request;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    ChatModel, CompletionRelay, ModelError, ModelInfo, ModelRequest, ModelStream,
+    ChatModel, CompletionRelay, EmbeddingProvider, ModelError, ModelInfo, ModelRequest, ModelStream,
 };
 use reqwest::Url;
 use serde::Deserialize;
@@ -24,8 +27,9 @@ const MAX_MODELS: usize = 1000;
 
 /// A provider that speaks OpenAI's chat-completions protocol.
 pub struct OpenAiChatModel {
-    http: HttpClient,
+    http: Arc<HttpClient>,
     completions: Url,
+    embeddings: Url,
     models: Url,
 }
 
@@ -35,7 +39,7 @@ impl OpenAiChatModel {
 
     /// An adapter for the provider. Fails on an address or key that cannot be used.
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
-        let http = HttpClient::new(config, &KeyHeader::Bearer)?;
+        let http = Arc::new(HttpClient::new(config, &KeyHeader::Bearer)?);
         let url = |path| {
             http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
                 name: config.name.clone(),
@@ -43,6 +47,7 @@ impl OpenAiChatModel {
         };
         Ok(Self {
             completions: url("chat/completions")?,
+            embeddings: url("embeddings")?,
             models: url("models")?,
             http,
         })
@@ -81,6 +86,10 @@ impl ChatModel for OpenAiChatModel {
     }
 
     fn relay(&self) -> Option<&dyn CompletionRelay> {
+        Some(self)
+    }
+
+    fn embeddings(&self) -> Option<&dyn EmbeddingProvider> {
         Some(self)
     }
 }

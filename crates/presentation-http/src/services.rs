@@ -5,6 +5,7 @@ use std::sync::Arc;
 use majordomo_application::access::{AccessService, UserService};
 use majordomo_application::audit::AuditService;
 use majordomo_application::chat::{ChatService, SessionService};
+use majordomo_application::embeddings::EmbeddingService;
 use majordomo_application::memory::MemoryService;
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::oauth::OAuthService;
@@ -36,6 +37,8 @@ pub struct Services {
     pub models: Arc<ModelRegistry>,
     /// Asking a named model without a session.
     pub completions: Arc<CompletionService>,
+    /// Vectors of texts.
+    pub embeddings: Arc<EmbeddingService>,
     /// What model calls used, and what may be spent.
     pub usage: Arc<UsageService>,
     /// Counters of model calls.

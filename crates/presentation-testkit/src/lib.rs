@@ -8,6 +8,7 @@ use majordomo_application::access::{
     UserPorts, UserService,
 };
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
+use majordomo_application::embeddings::{EmbeddingService, OwnEmbedder};
 use majordomo_application::models::{
     CompletionService, InferenceMetrics, ModelRegistry, Provider, RegistryConfig,
 };
@@ -40,6 +41,8 @@ pub struct Setup {
     pub keys: &'static [(&'static str, &'static str)],
     /// The models.
     pub registry: RegistryConfig,
+    /// The server's own embedder.
+    pub embedder: Option<OwnEmbedder>,
     /// The agent's tools.
     pub tools: Vec<Arc<dyn Tool>>,
     /// How the agent works.
@@ -163,6 +166,11 @@ impl Setup {
                 chat.clone(),
             )),
             chat,
+            embeddings: Arc::new(EmbeddingService::new(
+                models.clone(),
+                self.embedder,
+                accounting.clone(),
+            )),
             completions: Arc::new(CompletionService::new(models.clone(), accounting)),
             health: Arc::new(HealthService::new(
                 models.clone(),

@@ -24,9 +24,10 @@ pub use network::{IpNetwork, IpNetworkError};
 pub use secret::Secret;
 pub use sections::{
     AgentSettings, ApiKeySettings, ApiKeyUsers, BudgetsSettings, DatabaseLocation,
-    DatabaseSettings, Environment, ForwardedHeader, LimitsSettings, LogFormat, LoggingSettings,
-    ModelsSettings, OAuthClientSettings, OAuthSettings, PriceSettings, PricesSettings,
-    ProviderKind, ProviderSettings, SecuritySettings, ServerSettings, UserUuid, UserUuidError,
+    DatabaseSettings, EmbedderChoice, Environment, ForwardedHeader, LimitsSettings, LogFormat,
+    LoggingSettings, MemorySettings, ModelsSettings, OAuthClientSettings, OAuthSettings,
+    PriceSettings, PricesSettings, ProviderKind, ProviderSettings, SecuritySettings,
+    ServerSettings, UserUuid, UserUuidError,
 };
 pub use stored::{Effect, STORABLE, Storable, StoredProvider, StoredSettings};
 
@@ -41,6 +42,8 @@ catalogue::section! {
         models: ModelsSettings = ModelsSettings::default();
         /// How a chat turn is run.
         agent: AgentSettings = AgentSettings::default();
+        /// What is remembered, and how it is found again.
+        memory: MemorySettings = MemorySettings::default();
         /// What models cost.
         prices: PricesSettings = PricesSettings::default();
         /// How much may be spent.
@@ -79,6 +82,7 @@ impl Settings {
         self.database.validate()?;
         self.models.validate()?;
         self.agent.validate()?;
+        self.memory.validate(&self.models)?;
         self.prices.validate()?;
         self.budgets.validate()?;
         self.limits.validate()?;

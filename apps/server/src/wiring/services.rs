@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use majordomo_application::access::AccessTokens;
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
+use majordomo_application::embeddings::EmbeddingService;
 use majordomo_application::memory::MemoryService;
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
@@ -59,6 +60,7 @@ pub(crate) async fn services(
         usage.budgets().clone(),
     )
     .await?;
+    let embedder = super::embedder::embedder(&settings.memory, &models).await?;
     let memory = super::memory::memory(storage, &live, clock.clone(), ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
@@ -88,6 +90,11 @@ pub(crate) async fn services(
         self_audit,
         completions: Arc::new(CompletionService::new(
             models.clone(),
+            usage.accounting().clone(),
+        )),
+        embeddings: Arc::new(EmbeddingService::new(
+            models.clone(),
+            embedder,
             usage.accounting().clone(),
         )),
         sessions: Arc::new(SessionService::new(

@@ -16,7 +16,7 @@ const USAGE: &[u8] = b"\"usage\"";
 
 /// Watches an answer go by.
 #[derive(Debug, Default)]
-pub(super) struct ToldUsage {
+pub(crate) struct ToldUsage {
     told: Usage,
     /// Estimated tokens written so far.
     written: u64,
@@ -53,13 +53,13 @@ impl ToldUsage {
     }
 
     /// Notes a whole relayed answer.
-    pub(super) fn note_bytes(&mut self, whole: &Bytes) {
+    pub(crate) fn note_bytes(&mut self, whole: &Bytes) {
         self.told = find_usage(whole).unwrap_or_default();
         self.text = whole.len();
     }
 
     /// What the provider told.
-    pub(super) fn told(&self) -> Usage {
+    pub(crate) fn told(&self) -> Usage {
         if self.tail.is_empty() || self.told != Usage::default() {
             return self.told;
         }

@@ -8,6 +8,8 @@ use futures_util::stream::BoxStream;
 use majordomo_domain::{Image, ToolCall, Usage};
 use thiserror::Error;
 
+use super::EmbeddingProvider;
+
 /// A tool as the model sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolSpec {
@@ -267,6 +269,10 @@ pub trait ChatModel: Send + Sync {
     async fn models(&self) -> Result<Vec<ModelInfo>, ModelError>;
     /// The provider's own chat-completions endpoint, where it speaks OpenAI's protocol.
     fn relay(&self) -> Option<&dyn CompletionRelay> {
+        None
+    }
+    /// The provider's embedding models, where its protocol has any.
+    fn embeddings(&self) -> Option<&dyn EmbeddingProvider> {
         None
     }
 }

@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod bounds;
 mod commands;
+mod embeddings;
 mod events;
 mod fairness;
 mod faults;

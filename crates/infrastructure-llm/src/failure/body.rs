@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::retry_after::parse_seconds;
 
-/// Codes and phrases (lower case) that say that the conversation is too long: OpenAI, llama.cpp, vLLM, Anthropic, Gemini.
-const CONTEXT: [&str; 7] = [
+/// Codes and phrases (lower case) that say that the input is too long: OpenAI, llama.cpp, vLLM, Anthropic, Gemini, Ollama.
+const CONTEXT: [&str; 10] = [
     "context_length_exceeded",
     "exceed_context_size",
     "model_context_window_exceeded",
@@ -17,6 +17,9 @@ const CONTEXT: [&str; 7] = [
     "prompt is too long",
     "exceeds the maximum number of tokens",
     "exceeds the available context size",
+    "exceeds the context length",
+    "maximum input length",
+    "input is too large to process",
 ];
 /// Codes that say that the content is refused: OpenAI, Azure, `OpenRouter`, and Gemini's block reasons.
 const REFUSED: [&str; 6] = [

@@ -22,7 +22,8 @@ impl CompletionRelay for OpenAiChatModel {
         let body = if stream {
             RelayBody::Stream(self.http.guard(response, deadline).boxed())
         } else {
-            RelayBody::Whole(self.http.whole(response, deadline).await?)
+            let limit = self.http.total_timeout();
+            RelayBody::Whole(self.http.whole(response, deadline, limit).await?)
         };
         Ok(RelayResponse { content_type, body })
     }

@@ -7,6 +7,8 @@ mod assistant;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod gemini;

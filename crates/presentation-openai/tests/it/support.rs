@@ -170,6 +170,7 @@ impl World {
             master_token: MASTER,
             keys: &[(BOB, "bob")],
             registry: registry(&relay, &model),
+            embedder: None,
             tools: vec![Arc::new(Calculator::default())],
             agent: agent(),
         };

@@ -72,6 +72,7 @@ impl Site {
             master_token: "master",
             keys: &[(ALICE, "alice"), (BOB, "bob")],
             registry: scripted(&model, &["small", "large"]),
+            embedder: None,
             tools: Vec::new(),
             agent: agent(),
         };

@@ -36,6 +36,7 @@ impl Site {
             master_token: "master",
             keys: &[(ALICE, "alice"), (BOB, "bob")],
             registry: scripted(&ScriptedModel::new(), &["scripted"]),
+            embedder: None,
             tools: Vec::new(),
             agent: agent(),
         };

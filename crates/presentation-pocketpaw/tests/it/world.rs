@@ -100,6 +100,7 @@ impl World {
             master_token: MASTER,
             keys: &[(BOB, "bob")],
             registry: scripted(&model, &["scripted"]),
+            embedder: None,
             tools: vec![Arc::new(Calculator::default())],
             agent: agent(),
         };

@@ -162,7 +162,7 @@ fn every_key_is_documented() {
         .any(|form| example.lines().any(|line| line.starts_with(form.as_str())))
     };
     let sections = expected("unknown = 1");
-    assert_eq!(sections.len(), 10);
+    assert_eq!(sections.len(), 11);
     let mut tables: Vec<String> = sections
         .iter()
         .map(|section| format!("[{section}]\n"))

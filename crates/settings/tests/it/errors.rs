@@ -262,3 +262,62 @@ fn values_that_make_no_sense_beyond_the_server() {
         "must not be empty",
     );
 }
+
+#[test]
+fn embedding_models_that_make_no_sense() {
+    let providers = "[[models.providers]]\nname = \"claude\"\nkind = \"anthropic\"\n\
+         [[models.providers]]\nname = \"here\"\nkind = \"ollama\"\n[memory]\n";
+    let refuse = |memory: &str, key: &str, words: &str| {
+        refuse(&format!("{providers}{memory}"), key, words);
+    };
+    for embedder in ["", "here", "/m", "here/", "here/ ", "local"] {
+        refuse(
+            &format!("embedder = \"{embedder}\""),
+            "memory.embedder",
+            "expected `NAME/MODEL` or `local:DIRECTORY`",
+        );
+    }
+    let key = "memory.embedder";
+    refuse("embedder = \"local: \"", key, "after `local:`");
+    refuse(
+        "embedder = \"there/m\"",
+        key,
+        "no provider is called `there`",
+    );
+    refuse("embedder = \"claude/m\"", key, "has no embedding models");
+    let builtin = "embedder = \"builtin/assistant\"";
+    refuse(builtin, key, "no provider is called `builtin`");
+    let dimensions = "memory.embedder_dimensions";
+    refuse("embedder_dimensions = 0", dimensions, "out of range");
+    let local = "embedder = \"local:/m\"\nembedder_dimensions = 3";
+    refuse(local, dimensions, "the length that they have");
+    refuse("embedder_batch = 0", "memory.embedder_batch", "1 to 2048");
+    let timeout = "memory.embedder_timeout_secs";
+    refuse("embedder_timeout_secs = 0", timeout, "1 to 3600");
+}
+
+#[test]
+fn an_embedding_model_is_at_a_provider_or_in_a_directory() {
+    use majordomo_settings::EmbedderChoice;
+    let choice = |embedder: &str| {
+        let file = format!(
+            "[[models.providers]]\nname = \"here\"\nkind = \"ollama\"\n[memory]\nembedder = \"{embedder}\""
+        );
+        Case::file(file).load().unwrap().memory
+    };
+    assert_eq!(
+        choice("here/nomic/embed:v1").embedder_choice(),
+        Some(EmbedderChoice::Provider {
+            provider: "here",
+            model: "nomic/embed:v1",
+        })
+    );
+    assert_eq!(
+        choice("local:/srv/models/mini").embedder_choice(),
+        Some(EmbedderChoice::Local("/srv/models/mini".as_ref()))
+    );
+    assert_eq!(
+        Case::file("").load().unwrap().memory.embedder_choice(),
+        None
+    );
+}

@@ -2,5 +2,6 @@
 
 mod contract;
 mod failing;
+mod hashing_embedder;
 mod scripted_model;
 mod small_doubles;
