@@ -7,6 +7,7 @@ mod chat;
 mod context;
 mod doctor;
 mod keys;
+mod memory;
 mod migrate;
 mod openapi;
 mod output;
@@ -62,6 +63,9 @@ enum Command {
     /// List, read, search, export and delete sessions
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
+    /// Add, find, list and forget memories; import and export them, import other systems' conversations
+    #[command(subcommand)]
+    Memory(memory::MemoryCommand),
     /// Add and list users, change their roles and passwords, disable them
     #[command(subcommand)]
     Users(users::UsersCommand),
@@ -141,6 +145,8 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
         }
         Command::Sessions(command) => Context::load(&global)?
             .block_on(async |context| sessions::run(context, command, output).await),
+        Command::Memory(command) => Context::load(&global)?
+            .block_on(async |context| memory::run(context, command, output).await),
         Command::Users(command) => Context::load(&global)?
             .block_on(async |context| users::run(context, command, output).await),
         Command::Keys(command) => Context::load(&global)?

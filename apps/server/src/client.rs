@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
 /// Longest wait for a connection to a server on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause before a refused request is sent again, and how often it is sent.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
+const ATTEMPTS: u32 = 20;
 /// Longest wait for an answer that is no stream.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -23,7 +28,12 @@ pub(crate) enum ClientError {
     },
     /// It refuses.
     #[error("{message}")]
-    Refused { status: StatusCode, message: String },
+    Refused {
+        status: StatusCode,
+        message: String,
+        /// When it may be asked again, where it says so.
+        retry_after: Option<Duration>,
+    },
     /// It answers in a way this program does not understand.
     #[error("the server's answer cannot be read: {0}")]
     Answer(String),
@@ -104,16 +114,69 @@ impl Client {
             .await
             .unwrap_or_else(|_| Err(ClientError::Answer("no answer in time".to_owned())))
     }
+
+    /// As [`json`](Self::json), for one of many requests: see [`send_in_turn`](Self::send_in_turn).
+    pub(crate) async fn json_in_turn(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let response = self.send_in_turn(method, path, body).await?;
+        let answer = response.json();
+        tokio::time::timeout(ANSWER_TIMEOUT, answer)
+            .await
+            .map_err(|_| ClientError::Answer("no answer in time".to_owned()))?
+            .map_err(|error| ClientError::Answer(error.without_url().to_string()))
+    }
+
+    /// As [`send`](Self::send), for one of many requests: where the server wants them slower, this one is sent again when
+    /// the server allows it.
+    pub(crate) async fn send_in_turn(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, ClientError> {
+        let mut attempt = 1;
+        loop {
+            let response = self.send(method.clone(), path, body);
+            let response = tokio::time::timeout(ANSWER_TIMEOUT, response)
+                .await
+                .unwrap_or_else(|_| Err(ClientError::Answer("no answer in time".to_owned())));
+            match response {
+                Err(ClientError::Refused {
+                    status: StatusCode::TOO_MANY_REQUESTS,
+                    retry_after,
+                    ..
+                }) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                    let pause = retry_after.unwrap_or_default();
+                    tokio::time::sleep(pause.clamp(MIN_PAUSE, MAX_PAUSE)).await;
+                }
+                response => return response,
+            }
+        }
+    }
 }
 
 /// The words of an error in any of the dialects.
 async fn refusal(response: Response) -> ClientError {
     let status = response.status();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs);
     let body = response.json::<Value>().await.unwrap_or_default();
     let places = ["/detail", "/error/message", "/error"];
     let message = places
         .into_iter()
         .find_map(|place| body.pointer(place)?.as_str())
         .map_or_else(|| format!("the server answered {status}"), str::to_owned);
-    ClientError::Refused { status, message }
+    ClientError::Refused {
+        status,
+        message,
+        retry_after,
+    }
 }

@@ -26,5 +26,8 @@ pub use reply::{Reply, Turn};
 pub use service::{
     AgentConfig, ChatLoad, ChatPorts, ChatService, SendMessage, UserLimits, WhenBusy,
 };
-pub use sessions::{PreviewPage, SessionPage, SessionService};
+pub use sessions::{
+    ImportedSession, MAX_MESSAGE_CHARS, MAX_MESSAGES, NewConversation, NewMessage, PreviewPage,
+    SessionPage, SessionService,
+};
 pub use traces::TRACE_TARGET;

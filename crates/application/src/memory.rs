@@ -3,9 +3,11 @@
 //! Storage holds the memories, sealed; an index of the words of each owner who asks lives in memory and is caught up
 //! with storage before every search.
 
+mod audit;
 mod dates;
 mod drafts;
 mod error;
+mod exchange;
 mod index;
 mod indexes;
 mod recall;
@@ -13,11 +15,12 @@ mod sealing;
 mod service;
 mod words;
 
+pub use audit::{Finding, Findings, Likeness, MemoryAudit, MemoryAuditQuery};
 pub use drafts::{MemoryChange, NewMemory};
 pub use error::MemoryError;
+pub use exchange::{Imported, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
 pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use service::{
-    Decayed, Found, Imported, MAX_IMPORT, MemoryHit, MemoryPage, MemoryPorts, MemorySearch,
-    MemoryService, StoredMemory,
+    Decayed, Found, MemoryHit, MemoryPage, MemoryPorts, MemorySearch, MemoryService, StoredMemory,
 };

@@ -64,7 +64,9 @@ pub use run_journal::{Accepted, Answer, Durability, NewTurn, RunJournal};
 pub use secret_box::{SecretBox, SecretError, SecretPlace, SecretText};
 pub use security_check::SecurityCheck;
 pub use self_audit_repository::{KeyUse, SelfAuditRepository};
-pub use session_repository::{MessageWindow, SearchHit, SearchQuery, SessionRepository};
+pub use session_repository::{
+    ImportedConversation, MessageWindow, SearchHit, SearchQuery, SessionRepository,
+};
 pub use settings_layers::{EffectiveSettings, ProviderSummary, SettingsLayers, StoredLayer};
 pub use settings_repository::SettingsRepository;
 pub use signing_key_store::{SigningKey, SigningKeyError, SigningKeyStore};

@@ -13,6 +13,8 @@ pub enum Channel {
     Api,
     /// The command line.
     Cli,
+    /// Another system, whose export was imported.
+    Import,
 }
 
 impl Channel {
@@ -22,12 +24,13 @@ impl Channel {
             Self::WebSocket => "websocket",
             Self::Api => "api",
             Self::Cli => "cli",
+            Self::Import => "import",
         }
     }
 
     /// The inverse of [`Channel::as_str`].
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::WebSocket, Self::Api, Self::Cli]
+        [Self::WebSocket, Self::Api, Self::Cli, Self::Import]
             .into_iter()
             .find(|c| c.as_str() == name)
     }
@@ -46,7 +49,7 @@ pub struct Session {
     pub channel: Channel,
     /// When it was begun.
     pub created_at: Timestamp,
-    /// When its last message was stored.
+    /// When its last message was stored or, imported from another system, said.
     pub updated_at: Timestamp,
     /// Number of stored messages.
     pub message_count: u64,

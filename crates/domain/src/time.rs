@@ -52,6 +52,11 @@ impl Timestamp {
         self.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
+    /// RFC 3339 in UTC with all that is known: `2026-02-07T10:30:00.123456Z`.
+    pub fn to_rfc3339_micros(self) -> String {
+        self.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+
     /// Reads RFC 3339; `None` when `text` is anything else.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text)

@@ -64,19 +64,12 @@ async fn count_user_message(conn: &mut Conn, turn: &NewTurn) -> Outcome<SessionR
         SessionTitle::derive(&turn.message.text)
     };
     let row = SessionRow {
-        owner: session.owner.as_str().to_owned(),
-        id: session.id.as_str().to_owned(),
         title: backend::encode_text(title.as_str()).into_owned(),
         title_chosen: title.is_chosen(),
-        channel: session.channel.as_str().to_owned(),
-        created_at: session.created_at.as_micros(),
         updated_at: turn.message.created_at.as_micros(),
         message_count: 1,
         last_seq: 1,
-        model: session
-            .model
-            .as_deref()
-            .map(|model| backend::encode_text(model).into_owned()),
+        ..SessionRow::begin(session)
     };
     let takes_title = sessions::title_chosen
         .eq(false)

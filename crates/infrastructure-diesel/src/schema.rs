@@ -12,6 +12,7 @@ diesel::table! {
         message_count -> BigInt,
         last_seq -> BigInt,
         model -> Nullable<Text>,
+        imported_at -> Nullable<BigInt>,
     }
 }
 

@@ -1,12 +1,15 @@
 //! Sessions and the reading of their messages.
 
+mod import;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use majordomo_application::ports::{
-    Durability, MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
+    Durability, ImportedConversation, MessageWindow, RepositoryError, SearchHit, SearchQuery,
+    SessionRepository,
 };
 use majordomo_domain::{
     AuditRecord, Channel, Message, Session, SessionId, SessionTitle, Timestamp, UserId,
@@ -33,6 +36,30 @@ pub(super) struct SessionRow {
     pub(super) message_count: i64,
     pub(super) last_seq: i64,
     pub(super) model: Option<String>,
+    /// When messages of another system were last stored in it.
+    pub(super) imported_at: Option<i64>,
+}
+
+impl SessionRow {
+    /// The row of a session before its first message.
+    pub(super) fn begin(session: &Session) -> Self {
+        Self {
+            owner: session.owner.as_str().to_owned(),
+            id: session.id.as_str().to_owned(),
+            title: backend::encode_text(session.title.as_str()).into_owned(),
+            title_chosen: session.title.is_chosen(),
+            channel: session.channel.as_str().to_owned(),
+            created_at: session.created_at.as_micros(),
+            updated_at: session.updated_at.as_micros(),
+            message_count: 0,
+            last_seq: 0,
+            model: session
+                .model
+                .as_deref()
+                .map(|model| backend::encode_text(model).into_owned()),
+            imported_at: None,
+        }
+    }
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -249,6 +276,19 @@ impl SessionRepository for DieselSessionRepository {
                         rows.into_iter().rev().map(Message::try_from).collect();
                     Ok(oldest_first?)
                 })
+            })
+            .await
+    }
+
+    async fn import(
+        &self,
+        conversation: &ImportedConversation,
+        at: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        let input = (conversation.clone(), at);
+        self.db
+            .write(Durability::Flushed, input, |conn, (conversation, at)| {
+                Box::pin(import::import(conn, conversation, *at))
             })
             .await
     }

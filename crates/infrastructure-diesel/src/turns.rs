@@ -10,7 +10,7 @@ use majordomo_domain::{MemoryTurn, MessageId, Role, SessionId, Timestamp, UserId
 
 use super::error::{Outcome, corrupt, to_stored};
 use super::schema::{messages, sessions};
-use crate::backend::{self, Database};
+use crate::backend::{self, Conn, Database};
 
 /// A message as it is read.
 #[derive(Queryable, Selectable)]
@@ -45,6 +45,66 @@ fn from_rows(rows: Vec<TurnRow>) -> Outcome<Vec<MemoryTurn>> {
     Ok(turns?)
 }
 
+type MarkRow = (String, i64, i64, Option<i64>);
+
+fn mark((id, last_seq, changed_at, imported_at): MarkRow) -> Result<SessionMark, RepositoryError> {
+    let bad = |column| corrupt("sessions", column, &id);
+    Ok(SessionMark {
+        session: SessionId::parse(id.as_str()).map_err(|_| bad("id"))?,
+        last_seq: u64::try_from(last_seq).map_err(|_| bad("last_seq"))?,
+        changed_at: Timestamp::from_micros(changed_at),
+        imported_at: imported_at.map(Timestamp::from_micros),
+    })
+}
+
+/// Sessions that were active at `since` or later.
+async fn active(
+    conn: &mut Conn,
+    owner: &UserId,
+    since: Timestamp,
+    limit: u32,
+) -> Outcome<Vec<SessionMark>> {
+    let rows: Vec<MarkRow> = sessions::table
+        .filter(sessions::owner.eq(owner.as_str()))
+        .filter(sessions::updated_at.ge(since.as_micros()))
+        .order((sessions::updated_at.asc(), sessions::id.desc()))
+        .limit(i64::from(limit))
+        .select((
+            sessions::id,
+            sessions::last_seq,
+            sessions::updated_at,
+            sessions::imported_at,
+        ))
+        .load(conn)
+        .await?;
+    let marks: Result<_, RepositoryError> = rows.into_iter().map(mark).collect();
+    Ok(marks?)
+}
+
+/// Sessions that were imported into at `since` or later: what was said in them may be much older.
+async fn imported(
+    conn: &mut Conn,
+    owner: &UserId,
+    since: Timestamp,
+    limit: u32,
+) -> Outcome<Vec<SessionMark>> {
+    let rows: Vec<MarkRow> = sessions::table
+        .filter(sessions::owner.eq(owner.as_str()))
+        .filter(sessions::imported_at.ge(since.as_micros()))
+        .order((sessions::imported_at.asc(), sessions::id.desc()))
+        .limit(i64::from(limit))
+        .select((
+            sessions::id,
+            sessions::last_seq,
+            sessions::imported_at.assume_not_null(),
+            sessions::imported_at,
+        ))
+        .load(conn)
+        .await?;
+    let marks: Result<_, RepositoryError> = rows.into_iter().map(mark).collect();
+    Ok(marks?)
+}
+
 /// Reads messages from a database.
 pub struct DieselTurnRepository {
     db: Arc<Database>,
@@ -69,28 +129,14 @@ impl TurnRepository for DieselTurnRepository {
                 (owner.clone(), since, limit),
                 |conn, (owner, since, limit)| {
                     Box::pin(async move {
-                        let rows: Vec<(String, i64, i64)> = sessions::table
-                            .filter(sessions::owner.eq(owner.as_str()))
-                            .filter(sessions::updated_at.ge(since.as_micros()))
-                            .order((sessions::updated_at.asc(), sessions::id.desc()))
-                            .limit(i64::from(*limit))
-                            .select((sessions::id, sessions::last_seq, sessions::updated_at))
-                            .load(conn)
-                            .await?;
-                        let marks: Result<_, RepositoryError> = rows
-                            .into_iter()
-                            .map(|(id, last_seq, updated_at)| {
-                                let bad = |column| corrupt("sessions", column, &id);
-                                Ok(SessionMark {
-                                    session: SessionId::parse(id.as_str())
-                                        .map_err(|_| bad("id"))?,
-                                    last_seq: u64::try_from(last_seq)
-                                        .map_err(|_| bad("last_seq"))?,
-                                    updated_at: Timestamp::from_micros(updated_at),
-                                })
-                            })
-                            .collect();
-                        Ok(marks?)
+                        let mut rows = active(conn, owner, *since, *limit).await?;
+                        rows.extend(imported(conn, owner, *since, *limit).await?);
+                        rows.sort_by(|a, b| {
+                            let longest = a.changed_at.cmp(&b.changed_at);
+                            longest.then_with(|| b.session.cmp(&a.session))
+                        });
+                        rows.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+                        Ok(rows)
                     })
                 },
             )
@@ -122,6 +168,39 @@ impl TurnRepository for DieselTurnRepository {
                     from_rows(rows)
                 })
             })
+            .await
+    }
+
+    async fn existing(
+        &self,
+        owner: &UserId,
+        sessions: &[SessionId],
+    ) -> Result<Vec<SessionId>, RepositoryError> {
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.db
+            .read(
+                (owner.clone(), sessions.to_vec()),
+                |conn, (owner, asked)| {
+                    Box::pin(async move {
+                        let ids: Vec<String> = sessions::table
+                            .filter(sessions::owner.eq(owner.as_str()))
+                            .filter(sessions::id.eq_any(asked.iter().map(SessionId::as_str)))
+                            .select(sessions::id)
+                            .load(conn)
+                            .await?;
+                        let ids: Result<_, RepositoryError> = ids
+                            .into_iter()
+                            .map(|id| {
+                                SessionId::parse(id.as_str())
+                                    .map_err(|_| corrupt("sessions", "id", &id))
+                            })
+                            .collect();
+                        Ok(ids?)
+                    })
+                },
+            )
             .await
     }
 

@@ -1,6 +1,8 @@
 //! The caller's memories.
 
+mod audit;
 mod dto;
+mod exchange;
 
 use std::sync::Arc;
 
@@ -11,11 +13,12 @@ use majordomo_presentation_http::openapi::{Body, NoContent, Params, PathParams, 
 use majordomo_presentation_http::{ApiError, Authenticated, ErrorClass, Kernel, Services};
 use paperclip::actix::api_v2_operation;
 
+use audit::{AuditParams, MemoryAuditResponse};
 use dto::{
-    CreateMemoryRequest, CreatedMemoryResponse, DecayResponse, ImportMemoriesRequest,
-    ImportedResponse, ListParams, MemoryHitResponse, MemoryResponse, MemoryStatsResponse,
-    SearchParams,
+    CreateMemoryRequest, CreatedMemoryResponse, DecayResponse, ListParams, MemoryHitResponse,
+    MemoryResponse, MemoryStatsResponse, SearchParams,
 };
+use exchange::{ExportParams, ExportedResponse, ImportMemoriesRequest, ImportedResponse};
 
 fn memory_id(text: &str) -> Result<MemoryId, ApiError> {
     // What is no id names nothing.
@@ -78,6 +81,43 @@ pub(crate) async fn import_memories(
         .run(async move { memory.import(&caller, batch).await })
         .await?;
     Ok(Reply(imported.into()))
+}
+
+/// GET /v1/memories/export: Read all memories, page by page
+///
+/// In the order in which they were last changed. `next` of a page is `after` of the next one; the last page has none. A
+/// memory that is changed meanwhile is given again. `POST /v1/memories/import` takes what this gives.
+#[api_v2_operation(tags(Memories), operation_id = "export_memories")]
+pub(crate) async fn export_memories(
+    Authenticated(caller): Authenticated,
+    services: web::Data<Services>,
+    kernel: web::Data<Kernel>,
+    params: Params<ExportParams>,
+) -> Result<Reply<ExportedResponse>, ApiError> {
+    let (after, limit) = params.0.place()?;
+    let memory = Arc::clone(&services.memory);
+    let page = kernel
+        .core()
+        .run(async move { memory.export(&caller, after, limit).await })
+        .await?;
+    Ok(Reply(ExportedResponse::new(&page, limit)))
+}
+
+/// GET /v1/memories/audit: Find memories that repeat others, are stale or have lost their origin
+///
+/// Reads all of them and changes nothing.
+#[api_v2_operation(tags(Memories), operation_id = "audit_memories")]
+pub(crate) async fn audit_memories(
+    Authenticated(caller): Authenticated,
+    services: web::Data<Services>,
+    kernel: web::Data<Kernel>,
+    params: Params<AuditParams>,
+) -> Result<Reply<MemoryAuditResponse>, ApiError> {
+    let query = params.0.into_query()?;
+    let memory = Arc::clone(&services.memory);
+    let audit = async move { memory.audit(&caller, query).await };
+    let audit = kernel.core().run_cancellable(audit).await?;
+    Ok(Reply(audit.into()))
 }
 
 /// GET /v1/memories/search: Search memories and what was said

@@ -6,8 +6,8 @@ use paperclip::actix::web::{ServiceConfig, delete, get, post, resource};
 use crate::chat::{chat, resume_chat_stream, stream_chat};
 use crate::docs::{openapi_document, redoc, swagger_ui};
 use crate::memories::{
-    create_memory, decay_memories, delete_memory, get_memory, import_memories, list_memories,
-    memory_stats, search_memories,
+    audit_memories, create_memory, decay_memories, delete_memory, export_memories, get_memory,
+    import_memories, list_memories, memory_stats, search_memories,
 };
 use crate::metrics::{get_metrics, get_prometheus_metrics};
 use crate::probes::{health, ready, ready_all};
@@ -33,7 +33,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/v1/chat").app_data(BODY_LIMIT).route(post().to(chat)))
         .service(resource("/v1/chat/stream").app_data(BODY_LIMIT).route(post().to(stream_chat)).route(get().to(resume_chat_stream)))
         .service(resource("/v1/memories").app_data(BODY_LIMIT).route(get().to(list_memories)).route(post().to(create_memory)))
+        .service(resource("/v1/memories/audit").route(get().to(audit_memories)))
         .service(resource("/v1/memories/decay").route(post().to(decay_memories)))
+        .service(resource("/v1/memories/export").route(get().to(export_memories)))
         .service(resource("/v1/memories/import").route(post().to(import_memories)))
         .service(resource("/v1/memories/search").route(get().to(search_memories)))
         .service(resource("/v1/memories/stats").route(get().to(memory_stats)))

@@ -73,6 +73,7 @@ pub fn configure_v1(cfg: &mut ServiceConfig) {
         .service(web::resource("/self-audit/reports/{date}").route(web::get().to(self_audit::get_self_audit_report)))
         .service(web::resource("/self-audit/run").route(web::post().to(self_audit::run_self_audit)))
         .service(web::resource("/sessions").route(web::get().to(sessions::list_sessions)).route(web::post().to(sessions::create_session)))
+        .service(web::resource("/sessions/import").route(web::post().to(sessions::import::import_sessions)))
         .service(web::resource("/sessions/search").route(web::get().to(sessions::search_sessions)))
         .service(web::resource("/sessions/{id}").route(web::delete().to(sessions::delete_session)))
         .service(web::resource("/sessions/{id}/export").route(web::get().to(sessions::export_session)))

@@ -3,6 +3,7 @@
 pub(crate) mod dashboard;
 mod dto;
 mod export;
+pub(crate) mod import;
 
 use std::sync::Arc;
 

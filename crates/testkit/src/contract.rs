@@ -25,6 +25,7 @@ pub mod budgets;
 pub mod events;
 pub mod finishing;
 pub mod health;
+pub mod imports;
 pub mod journal;
 pub mod memories;
 pub mod oauth;
@@ -133,7 +134,7 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
     );
 }
 
-/// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `removal`, `journal`,
+/// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `imports`, `removal`, `journal`,
 /// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`, `spending`,
 /// `audit`, `self_audit`, `memories`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
 /// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
@@ -172,6 +173,15 @@ macro_rules! contract_tests {
             text_reads_back_byte_for_byte
             images_read_back_in_order
             times_read_back_to_the_microsecond
+        }
+        $crate::contract_suite! { imports:
+            an_imported_conversation_reads_back
+            importing_again_adds_only_what_is_new
+            an_import_goes_behind_what_was_said_here
+            imports_of_two_owners_do_not_meet
+            what_is_imported_is_found
+            what_is_imported_counts_as_changed
+            concurrent_imports_store_each_message_once
         }
         $crate::contract_suite! { removal:
             deleting_removes_everything_of_the_session

@@ -22,7 +22,7 @@ use majordomo_application::ports::{
     RepositoryError, StorageHealth, StorageStatus, UserWithPassword,
 };
 use majordomo_domain::{
-    ApiKey, Message, Run, RunEvent, RunId, SelfAuditReport, Session, SessionId, UserId,
+    ApiKey, Message, Run, RunEvent, RunId, SelfAuditReport, Session, SessionId, Timestamp, UserId,
 };
 
 /// A store that lives as long as the test. Every method is one step under one lock, so it is a transaction.
@@ -51,6 +51,8 @@ struct Conversation {
     /// Position of the newest message there ever was: clearing does not free positions.
     last_seq: u64,
     messages: Vec<Message>,
+    /// When messages were last imported into it.
+    imported_at: Option<Timestamp>,
 }
 
 /// A run and what happened in it.

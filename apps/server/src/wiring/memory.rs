@@ -30,6 +30,7 @@ pub(crate) async fn memory(
     Ok(Arc::new(MemoryService::new(MemoryPorts {
         memories: Arc::new(SealedMemories::new(storage.memories.clone(), secrets)),
         turns: storage.turns.clone(),
+        audit_log: storage.audit.clone(),
         clock,
         ids,
     })))

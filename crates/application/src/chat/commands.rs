@@ -138,7 +138,7 @@ impl ChatService {
             Name::New => {
                 let session = match channel {
                     Channel::WebSocket => self.ids.short_session_id(),
-                    Channel::Api | Channel::Cli => self.ids.session_id(),
+                    Channel::Api | Channel::Cli | Channel::Import => self.ids.session_id(),
                 };
                 return Ok(Said {
                     text: "A new session begins.".to_owned(),

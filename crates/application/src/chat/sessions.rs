@@ -1,5 +1,7 @@
 //! The caller's sessions.
 
+mod import;
+
 use std::sync::Arc;
 
 use majordomo_domain::{Message, Role, Scope, Session, SessionId, SessionTitle};
@@ -11,6 +13,8 @@ use crate::error::FieldError;
 use crate::ports::{
     AuditLog, IdGenerator, MessageWindow, SearchHit, SearchQuery, SessionRepository,
 };
+
+pub use import::{ImportedSession, MAX_MESSAGE_CHARS, MAX_MESSAGES, NewConversation, NewMessage};
 
 /// Sessions or hits given at once at most.
 const MAX_LIMIT: u32 = 500;

@@ -1,10 +1,7 @@
 //! What callers want to have remembered, and whether it may be.
 
-use std::collections::HashMap;
-
 use majordomo_domain::memory::{MAX_CONTENT_CHARS, MAX_SUMMARY_CHARS, MAX_TAG_CHARS, MAX_TAGS};
 use majordomo_domain::{Importance, Memory, MemoryId, MemoryKind, MemorySource, Timestamp, UserId};
-use sha2::{Digest as _, Sha256};
 
 use super::error::MemoryError;
 use crate::error::FieldError;
@@ -93,7 +90,8 @@ pub(super) fn distinct(tags: Vec<String>) -> Vec<String> {
 }
 
 impl NewMemory {
-    pub(super) fn validate(&self) -> Result<(), MemoryError> {
+    /// Fails with every field that is wrong.
+    pub fn validate(&self) -> Result<(), MemoryError> {
         let mut problems = Problems::default();
         problems.content(&self.content);
         if let Some(summary) = &self.summary {
@@ -134,35 +132,4 @@ impl NewMemory {
             revision: 0,
         }
     }
-}
-
-/// Ids made of what is imported, so that importing it again finds it there. What a batch holds several times has several.
-pub(super) fn import_ids(owner: &UserId, batch: &[NewMemory]) -> Vec<Option<MemoryId>> {
-    let mut seen: HashMap<[u8; 32], u32> = HashMap::new();
-    let id = |new: &NewMemory| {
-        let session = new
-            .source
-            .session
-            .as_ref()
-            .map_or("", |session| session.as_str());
-        let at = new.created_at.map_or(0, Timestamp::as_micros);
-        let mut hash = Sha256::new();
-        for part in [
-            owner.as_str(),
-            session,
-            &at.to_string(),
-            new.kind.as_str(),
-            &new.content,
-        ] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        let times = seen.entry(digest).or_default();
-        *times += 1;
-        let (half, _) = digest.split_first_chunk::<16>()?;
-        let hex = u128::from_be_bytes(*half);
-        MemoryId::parse(format!("import-{hex:032x}-{times}")).ok()
-    };
-    batch.iter().map(id).collect()
 }

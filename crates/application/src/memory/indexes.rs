@@ -28,8 +28,17 @@ const TURN_IMPORTANCE: f64 = 0.5;
 pub(super) struct Progress {
     revision: u64,
     active_until: Option<Timestamp>,
-    /// Position of the newest message read of each session.
-    sessions: HashMap<SessionId, u64>,
+    /// What was read of each session.
+    sessions: HashMap<SessionId, ReadTo>,
+}
+
+/// How far a session was read.
+#[derive(Debug, Clone, Copy, Default)]
+struct ReadTo {
+    /// Position of the newest message.
+    seq: u64,
+    /// The last import it had then. After another one it is read anew: it may have been deleted in between.
+    imported_at: Option<Timestamp>,
 }
 
 /// One owner's index.
@@ -176,19 +185,24 @@ impl MemoryIndexes {
             let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or_default();
             Timestamp::from_micros(until.as_micros().saturating_sub(overlap))
         });
+        let mut limit = SESSIONS;
         loop {
-            let marks = self.turns.sessions(owner, since, SESSIONS).await?;
+            let marks = self.turns.sessions(owner, since, limit).await?;
             for mark in &marks {
                 self.read_turns(owner, index, progress, mark).await?;
             }
             let Some(last) = marks.last() else {
                 return Ok(());
             };
-            progress.active_until = progress.active_until.max(Some(last.updated_at));
-            if !is_full(marks.len(), SESSIONS) || last.updated_at == since {
+            progress.active_until = progress.active_until.max(Some(last.changed_at));
+            if !is_full(marks.len(), limit) {
                 return Ok(());
             }
-            since = last.updated_at;
+            if last.changed_at == since {
+                // More were changed at one moment than were asked for.
+                limit = limit.saturating_mul(2);
+            }
+            since = last.changed_at;
         }
     }
 
@@ -199,11 +213,10 @@ impl MemoryIndexes {
         progress: &mut Progress,
         mark: &SessionMark,
     ) -> Result<(), RepositoryError> {
-        let mut read_to = progress
-            .sessions
-            .get(&mark.session)
-            .copied()
-            .unwrap_or_default();
+        let known = progress.sessions.get(&mark.session);
+        let mut read_to = known
+            .filter(|known| known.imported_at == mark.imported_at)
+            .map_or(0, |known| known.seq);
         while read_to < mark.last_seq {
             let turns = self
                 .turns
@@ -216,7 +229,10 @@ impl MemoryIndexes {
             put_turns(&mut index.write(), &turns);
         }
         // What is left out of turns is not asked for again.
-        let seen = read_to.max(mark.last_seq);
+        let seen = ReadTo {
+            seq: read_to.max(mark.last_seq),
+            imported_at: mark.imported_at,
+        };
         progress.sessions.insert(mark.session.clone(), seen);
         Ok(())
     }

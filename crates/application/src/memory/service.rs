@@ -1,6 +1,6 @@
 //! The caller's memories: stored, listed, changed, forgotten, searched.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,28 +8,27 @@ use majordomo_domain::memory::{ADDITION, MERGED_FROM};
 use majordomo_domain::{Memory, MemoryId, MemoryKind, MemoryTurn, Scope, Timestamp, UserId};
 
 use super::dates::named_time;
-use super::drafts::{MemoryChange, NewMemory, Problems, distinct, import_ids};
+use super::drafts::{MemoryChange, NewMemory, Problems, distinct};
 use super::error::MemoryError;
 use super::index::{EntryId, RankedEntry, RankingQuery};
 use super::indexes::{MemoryIndexes, OwnerIndex};
 use super::words;
 use crate::caller::Caller;
 use crate::ports::{
-    Clock, IdGenerator, MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, TurnRepository,
+    AuditLog, Clock, IdGenerator, MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository,
+    TurnRepository,
 };
 
 /// Memories of one user.
-const MAX_MEMORIES: u64 = 2_000_000;
+pub(super) const MAX_MEMORIES: u64 = 2_000_000;
 /// Memories or hits given at once.
 const MAX_LIMIT: u32 = 500;
-/// Memories imported at once.
-pub const MAX_IMPORT: usize = 5_000;
 /// Longest question, in characters.
 const MAX_QUERY: usize = 1_000;
 /// Alike memories looked at before one is stored.
 const ALIKE: usize = 8;
 /// Memories worked on at once when all of them are.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 /// Hits that no longer exist, for each that is wanted: so many more are ranked.
 const SPARE: usize = 2;
 
@@ -39,6 +38,8 @@ pub struct MemoryPorts {
     pub memories: Arc<dyn MemoryRepository>,
     /// Stored messages.
     pub turns: Arc<dyn TurnRepository>,
+    /// Where exports are recorded.
+    pub audit_log: Arc<dyn AuditLog>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Identifiers.
@@ -52,15 +53,6 @@ pub struct StoredMemory {
     pub memory: Memory,
     /// Whether it was there before and what is new was merged into it.
     pub merged: bool,
-}
-
-/// What an import did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
-    /// The id of each entry, in order.
-    pub ids: Vec<MemoryId>,
-    /// How many are new; the others were there already.
-    pub stored: usize,
 }
 
 /// A page of memories.
@@ -116,10 +108,11 @@ pub struct MemorySearch {
 
 /// Stores, lists, changes, forgets and searches memories.
 pub struct MemoryService {
-    memories: Arc<dyn MemoryRepository>,
-    turns: Arc<dyn TurnRepository>,
+    pub(super) memories: Arc<dyn MemoryRepository>,
+    pub(super) turns: Arc<dyn TurnRepository>,
+    pub(super) audit_log: Arc<dyn AuditLog>,
     pub(super) clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdGenerator>,
+    pub(super) ids: Arc<dyn IdGenerator>,
     pub(super) indexes: MemoryIndexes,
 }
 
@@ -129,6 +122,7 @@ impl MemoryService {
         let MemoryPorts {
             memories,
             turns,
+            audit_log,
             clock,
             ids,
         } = ports;
@@ -136,6 +130,7 @@ impl MemoryService {
             indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
             memories,
             turns,
+            audit_log,
             clock,
             ids,
         }
@@ -209,45 +204,6 @@ impl MemoryService {
             .filter(|(likeness, _)| *likeness >= MERGED_FROM)
             .max_by(|a, b| a.0.total_cmp(&b.0));
         Ok(alike.map(|(_, memory)| memory))
-    }
-
-    /// Remembers many things as they are, [`MAX_IMPORT`] at most: nothing is merged, and what was imported before is not
-    /// stored again.
-    pub async fn import(
-        &self,
-        caller: &Caller,
-        batch: Vec<NewMemory>,
-    ) -> Result<Imported, MemoryError> {
-        caller.require_change(Scope::Memory)?;
-        let mut problems = Problems::default();
-        if batch.len() > MAX_IMPORT {
-            problems.add("memories", format!("must not be more than {MAX_IMPORT}"));
-        }
-        problems.check()?;
-        for new in &batch {
-            new.validate()?;
-        }
-        let (owner, now) = (&caller.user, self.clock.now());
-        let ids = import_ids(owner, &batch);
-        let ids: Vec<MemoryId> = ids
-            .into_iter()
-            .map(|id| id.unwrap_or_else(|| self.ids.memory_id()))
-            .collect();
-        let known = self.memories.find(owner, &ids).await?;
-        let known: HashSet<MemoryId> = known.into_iter().map(|memory| memory.id).collect();
-        let fresh: Vec<Memory> = batch
-            .into_iter()
-            .zip(&ids)
-            .filter(|(_, id)| !known.contains(id))
-            .map(|(new, id)| new.into_memory(id.clone(), owner.clone(), now))
-            .collect();
-        match self.memories.insert(owner, &fresh, MAX_MEMORIES).await? {
-            MemoryInsert::Full => Err(MemoryError::Full),
-            MemoryInsert::Stored => Ok(Imported {
-                ids,
-                stored: fresh.len(),
-            }),
-        }
     }
 
     /// One memory.

@@ -60,8 +60,17 @@ pub struct SearchHit {
     pub score: f64,
 }
 
+/// A conversation of another system, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedConversation {
+    /// The session; its counts and the time of its last activity are made of the messages.
+    pub session: Session,
+    /// What was said, in order, with the times it was said at; at least one. Their positions are given by storage.
+    pub messages: Vec<Message>,
+}
+
 /// Stores sessions and reads their messages. Every method sees the owner's rows only: another owner's session does
-/// not exist. Messages are written by the [`RunJournal`](super::RunJournal).
+/// not exist. Messages of conversations held here are written by the [`RunJournal`](super::RunJournal).
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
     /// The session, or `None`.
@@ -114,6 +123,15 @@ pub trait SessionRepository: Send + Sync {
         id: &SessionId,
         window: MessageWindow,
     ) -> Result<Vec<Message>, RepositoryError>;
+    /// Stores a conversation of another system, in one transaction, and counts the messages that are new. Messages whose
+    /// ids are there stay as they are; the others take the positions behind the last one. A session that is there keeps
+    /// its title and its model; its last activity moves forward only. `at` is now: what reads sessions by the time of
+    /// their change MUST find it by `at`, unless nothing was new. MUST have reached the disk when it answers.
+    async fn import(
+        &self,
+        conversation: &ImportedConversation,
+        at: Timestamp,
+    ) -> Result<u64, RepositoryError>;
     /// The owner's messages that hold the query's words (every word; prefixes match for the last), best first.
     /// MUST stay fast at 1,000,000 messages: where very many match, only the newest candidates are ranked.
     async fn search(

@@ -12,14 +12,17 @@ pub struct SessionMark {
     pub session: SessionId,
     /// Position of its newest message.
     pub last_seq: u64,
-    /// When it was last active.
-    pub updated_at: Timestamp,
+    /// When it was last changed: active, or imported into.
+    pub changed_at: Timestamp,
+    /// When messages were last imported into it.
+    pub imported_at: Option<Timestamp>,
 }
 
 /// Reads stored messages so that they can be remembered. Every method sees the owner's only.
 #[async_trait]
 pub trait TurnRepository: Send + Sync {
-    /// The owner's sessions that were active at `since` or later, the longest inactive first, at most `limit`.
+    /// The owner's sessions that were changed at `since` or later, the longest unchanged first, at most `limit`. One that
+    /// was both active and imported into MAY be given for each.
     async fn sessions(
         &self,
         owner: &UserId,
@@ -36,6 +39,13 @@ pub trait TurnRepository: Send + Sync {
         after: u64,
         limit: u32,
     ) -> Result<Vec<MemoryTurn>, RepositoryError>;
+
+    /// Those of the sessions that exist, in any order.
+    async fn existing(
+        &self,
+        owner: &UserId,
+        sessions: &[SessionId],
+    ) -> Result<Vec<SessionId>, RepositoryError>;
 
     /// Those of the messages that exist, in any order.
     async fn find(

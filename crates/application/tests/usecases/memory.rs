@@ -8,14 +8,14 @@ use majordomo_application::memory::{
     MemoryService, NewMemory, SealedMemories,
 };
 use majordomo_application::ports::{
-    MemoryFilter, MemoryRepository, RunJournal as _, SecretBox, SecretError, SecretPlace,
-    SessionRepository,
+    ImportedConversation, MemoryFilter, MemoryRepository, RunJournal as _, SecretBox, SecretError,
+    SecretPlace, SessionRepository,
 };
 use majordomo_application::{Caller, ErrorKind, ServiceError as _};
 use majordomo_domain::{
-    CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Scope, Scopes, UserRole,
+    CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Message, Scope, Scopes, UserRole,
 };
-use majordomo_testkit::builders::{answer, erasure, session_id, turn, user};
+use majordomo_testkit::builders::{answer, at, erasure, message, session, session_id, turn, user};
 use majordomo_testkit::{FixedClock, InMemoryStore, SequentialIds};
 
 struct World {
@@ -54,6 +54,7 @@ fn world() -> World {
     let memory = MemoryService::new(MemoryPorts {
         memories: Arc::new(SealedMemories::new(store.clone(), Arc::new(Reversing))),
         turns: store.clone(),
+        audit_log: store.clone(),
         clock: clock.clone(),
         ids: Arc::new(SequentialIds::new()),
     });
@@ -205,12 +206,12 @@ async fn importing_again_stores_nothing_new() {
         },
         ..new(text)
     };
-    let batch = vec![said("Yes"), said("No"), said("Yes")];
+    let batch = vec![said("Yes").into(), said("No").into(), said("Yes").into()];
     let first = world.memory.import(&ann, batch.clone()).await.unwrap();
     let again = world.memory.import(&ann, batch).await.unwrap();
     assert_eq!((first.stored, again.stored, first.ids.len()), (3, 0, 3));
     assert_eq!(first.ids, again.ids);
-    let too_many = vec![said("x"); MAX_IMPORT + 1];
+    let too_many = vec![said("x").into(); MAX_IMPORT + 1];
     let refused = world.memory.import(&ann, too_many).await;
     assert!(matches!(refused, Err(MemoryError::Invalid(_))));
 }
@@ -236,6 +237,56 @@ async fn messages_are_memory_too_until_they_are_deleted() {
         .await
         .unwrap();
     assert_eq!(world.texts("ann", "kingfisher").await.len(), 0);
+}
+
+/// What was said long ago in another system is found as soon as it is imported, also after its session was deleted and
+/// imported again.
+#[tokio::test]
+async fn an_imported_conversation_is_memory_at_once() {
+    let world = world();
+    let recent = turn("ann", "trip", 500, "We saw a heron");
+    world.store.accept(recent).await.unwrap();
+    assert_eq!(world.texts("ann", "kingfisher").await.len(), 0);
+    let talk = session("ann", "old");
+    let said = Message {
+        created_at: at(-1_000_000),
+        ..message(&talk, "m", "A kingfisher dives")
+    };
+    let talk = ImportedConversation {
+        session: talk,
+        messages: vec![said],
+    };
+    for hour in 1..3 {
+        world.store.import(&talk, at(hour * 3_600)).await.unwrap();
+        assert_eq!(
+            world.texts("ann", "kingfisher").await,
+            ["A kingfisher dives"]
+        );
+        let (ann, old) = (user("ann"), session_id("old"));
+        SessionRepository::delete(&*world.store, &ann, &old, &erasure())
+            .await
+            .unwrap();
+        assert_eq!(world.texts("ann", "kingfisher").await.len(), 0);
+    }
+}
+
+/// More sessions than are read at once were active at the same moment.
+#[tokio::test]
+async fn sessions_of_one_moment_are_all_read() {
+    let world = world();
+    for number in 0..1_100 {
+        let talk = session("ann", &format!("s{number}"));
+        let said = message(&talk, &format!("m{number}"), &format!("word{number}"));
+        let talk = ImportedConversation {
+            session: talk,
+            messages: vec![said],
+        };
+        world.store.import(&talk, at(7)).await.unwrap();
+    }
+    for number in [0, 499, 500, 700, 1_099] {
+        let word = format!("word{number}");
+        assert_eq!(world.texts("ann", &word).await[0], word);
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ fn chatting(scripts: impl IntoIterator<Item = Script>) -> (World, Arc<MemoryServ
     let memory = Arc::new(MemoryService::new(MemoryPorts {
         memories: store.clone(),
         turns: store.clone(),
+        audit_log: store.clone(),
         clock: Arc::new(FixedClock::default()),
         ids: Arc::new(SequentialIds::new()),
     }));

@@ -1,13 +1,10 @@
 //! The bodies of `/v1/memories` and what they mean.
 
 use majordomo_application::memory::{
-    Decayed, Found, Imported, MemoryHit, MemorySearch, NewMemory, StoredMemory,
+    Decayed, Found, MemoryHit, MemorySearch, NewMemory, StoredMemory,
 };
 use majordomo_application::ports::{MemoryFilter, MemoryOrder};
-use majordomo_domain::{
-    Memory, MemoryAuthor, MemoryKind, MemorySource, MemoryTurn, SessionId, Timestamp,
-};
-use majordomo_presentation_http::session_id::{ID_PATTERN, session_id};
+use majordomo_domain::{Memory, MemoryAuthor, MemoryKind, MemorySource, MemoryTurn, SessionId};
 use majordomo_presentation_http::{ApiError, ErrorClass, FieldIssue, Location};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +16,7 @@ const MAX_LISTED: i64 = 500;
 const HITS: u32 = 5;
 const MAX_HITS: i64 = 100;
 
-fn wrong(location: Location, field: &str, error: impl Into<String>) -> ApiError {
+pub(super) fn wrong(location: Location, field: &str, error: impl Into<String>) -> ApiError {
     let issue = FieldIssue {
         location,
         field: field.to_owned(),
@@ -29,7 +26,7 @@ fn wrong(location: Location, field: &str, error: impl Into<String>) -> ApiError 
     ApiError::invalid(ErrorClass::Invalid, vec![issue])
 }
 
-fn limit(asked: Option<i64>, default: u32, most: i64) -> Result<u32, ApiError> {
+pub(super) fn limit(asked: Option<i64>, default: u32, most: i64) -> Result<u32, ApiError> {
     let Some(asked) = asked else {
         return Ok(default);
     };
@@ -45,7 +42,7 @@ fn limit(asked: Option<i64>, default: u32, most: i64) -> Result<u32, ApiError> {
         })
 }
 
-fn kind(location: Location, field: &str, name: &str) -> Result<MemoryKind, ApiError> {
+pub(super) fn kind(location: Location, field: &str, name: &str) -> Result<MemoryKind, ApiError> {
     MemoryKind::parse(name).ok_or_else(|| {
         let names = MemoryKind::ALL.map(MemoryKind::as_str).join(", ");
         wrong(location, field, format!("must be one of {names}"))
@@ -56,7 +53,7 @@ fn kind(location: Location, field: &str, name: &str) -> Result<MemoryKind, ApiEr
 #[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes what is read as text")]
-enum MemoryType {
+pub(super) enum MemoryType {
     Fact,
     Preference,
     ToolResult,
@@ -169,77 +166,6 @@ impl CreateMemoryRequest {
     }
 }
 
-/// Memories to store.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct ImportMemoriesRequest {
-    /// In the order in which they happened.
-    #[schemars(length(max = 5000))]
-    memories: Vec<ImportedMemory>,
-}
-
-/// A memory to store as it is.
-#[derive(Deserialize, JsonSchema)]
-struct ImportedMemory {
-    /// All of it.
-    #[schemars(length(min = 1, max = 10_000), regex(pattern = r"\S"))]
-    content: String,
-    /// It in one line; the beginning of the content where left out.
-    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
-    summary: Option<String>,
-    /// What kind of thing it is; `context` where left out.
-    #[schemars(with = "Option<MemoryType>")]
-    memory_type: Option<String>,
-    /// How much it matters; 0.5 where left out.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    importance: Option<f64>,
-    /// Words to sort it by.
-    #[serde(default)]
-    #[schemars(length(max = 20), inner(length(max = 50), regex(pattern = r"\S")))]
-    tags: Vec<String>,
-    /// The conversation it belongs to: its neighbours there help to find it.
-    #[schemars(regex(pattern = ID_PATTERN))]
-    conversation_id: Option<String>,
-    /// When it happened, RFC 3339; now where left out.
-    #[schemars(extend("anyOf" = [{ "type": "string", "format": "date-time" }, { "type": "null" }]))]
-    created_at: Option<String>,
-}
-
-impl ImportMemoriesRequest {
-    pub(crate) fn into_batch(self) -> Result<Vec<NewMemory>, ApiError> {
-        self.memories
-            .into_iter()
-            .map(ImportedMemory::into_new)
-            .collect()
-    }
-}
-
-impl ImportedMemory {
-    fn into_new(self) -> Result<NewMemory, ApiError> {
-        let kind = self
-            .memory_type
-            .map(|name| kind(Location::Body, "memory_type", &name));
-        let session = self
-            .conversation_id
-            .map(|id| session_id(Location::Body, "conversation_id", &id));
-        let created_at = self.created_at.map(|at| {
-            Timestamp::parse_rfc3339(&at)
-                .ok_or_else(|| wrong(Location::Body, "created_at", "must be an RFC 3339 time"))
-        });
-        Ok(NewMemory {
-            content: self.content,
-            summary: self.summary,
-            kind: kind.transpose()?.unwrap_or(MemoryKind::Context),
-            importance: self.importance,
-            tags: self.tags,
-            source: MemorySource {
-                session: session.transpose()?,
-                ..MemorySource::of(MemoryAuthor::Import)
-            },
-            created_at: created_at.transpose()?,
-        })
-    }
-}
-
 /// A memory.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct MemoryResponse {
@@ -342,27 +268,6 @@ impl From<StoredMemory> for CreatedMemoryResponse {
         Self {
             memory: MemoryResponse::from(&stored.memory),
             merged: stored.merged,
-        }
-    }
-}
-
-/// What an import did.
-#[derive(Serialize, JsonSchema)]
-pub(crate) struct ImportedResponse {
-    /// The id of each entry, in order.
-    ids: Vec<String>,
-    /// How many are new.
-    stored: usize,
-    /// How many were there already.
-    known: usize,
-}
-
-impl From<Imported> for ImportedResponse {
-    fn from(imported: Imported) -> Self {
-        Self {
-            known: imported.ids.len().saturating_sub(imported.stored),
-            stored: imported.stored,
-            ids: imported.ids.iter().map(ToString::to_string).collect(),
         }
     }
 }

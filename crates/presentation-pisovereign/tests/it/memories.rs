@@ -173,11 +173,13 @@ async fn wrong_fields_are_named() {
 async fn every_route_wants_a_credential_and_its_scope() {
     let site = Site::new().await;
     let chat = site.key_with(&[Scope::Chat]).await;
-    let requests: [fn() -> TestRequest; 8] = [
+    let requests: [fn() -> TestRequest; 10] = [
         || get("/v1/memories"),
         || post("/v1/memories", json!({ "content": "x", "summary": "x" })),
         || post("/v1/memories/decay", json!({})),
         || post("/v1/memories/import", json!({ "memories": [] })),
+        || get("/v1/memories/audit"),
+        || get("/v1/memories/export"),
         || get("/v1/memories/search?q=x"),
         || get("/v1/memories/stats"),
         || get("/v1/memories/m1"),
@@ -188,5 +190,133 @@ async fn every_route_wants_a_credential_and_its_scope() {
     for request in requests {
         site.ask(request()).await.is(401, &unauthorized);
         site.ask(bearer(request(), &chat)).await.is(403, &forbidden);
+    }
+}
+
+/// Everything that is known of a memory comes back, except that it was imported.
+#[actix_web::test]
+async fn an_export_can_be_imported_by_another_user() {
+    let site = Site::new().await;
+    create(&site, "Likes green tea").await;
+    site.clock.advance(std::time::Duration::from_hours(50));
+    create(&site, "Lives in a small town near the sea").await;
+    ask(&site, "/v1/memories/search?q=tea", ALICE).await;
+    site.ask(bearer(post("/v1/memories/decay", json!({})), ALICE))
+        .await;
+    let first = ask(&site, "/v1/memories/export?limit=1", ALICE)
+        .await
+        .json();
+    let after = first["next"].as_u64().unwrap();
+    let rest = ask(&site, &format!("/v1/memories/export?after={after}"), ALICE)
+        .await
+        .json();
+    assert_eq!(rest["next"], Value::Null);
+    let mut lines = first["memories"].as_array().unwrap().clone();
+    lines.extend(rest["memories"].as_array().unwrap().clone());
+    assert_eq!(lines.len(), 2);
+
+    let import = json!({ "memories": lines });
+    let import = |token| bearer(post("/v1/memories/import", import.clone()), token);
+    let counts = |answer: Answer| {
+        (
+            answer.json()["stored"].clone(),
+            answer.json()["known"].clone(),
+        )
+    };
+    assert_eq!(
+        counts(site.ask(import(ALICE)).await),
+        (json!(0), json!(2)),
+        "they are there already"
+    );
+    assert_eq!(counts(site.ask(import(BOB)).await), (json!(2), json!(0)));
+    assert_eq!(counts(site.ask(import(BOB)).await), (json!(0), json!(2)));
+    let his = ask(&site, "/v1/memories/export", BOB).await.json();
+    for (mut hers, mut his) in lines
+        .into_iter()
+        .zip(his["memories"].as_array().unwrap().clone())
+    {
+        let (hers, his) = (hers.as_object_mut().unwrap(), his.as_object_mut().unwrap());
+        assert_ne!(hers.remove("id"), his.remove("id"));
+        let sources = his["sources"].as_array_mut().unwrap();
+        assert_eq!(sources.pop().unwrap()["author"], "import");
+        assert_eq!(hers, his);
+    }
+    let shown = ask(&site, "/v1/memories", BOB).await.json();
+    assert_eq!(shown[0]["trust"], "untrusted", "whatever a file says");
+    assert_eq!(
+        ask(&site, "/v1/memories/export", ALICE).await.json()["memories"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    for wrong in ["after=-1", "limit=0", "limit=501"] {
+        let uri = format!("/v1/memories/export?{wrong}");
+        assert_eq!(ask(&site, &uri, ALICE).await.status, 422, "{wrong}");
+    }
+    for (field, value) in [("updated_at", "soon"), ("decayed_at", "x"), ("id", "a/b")] {
+        let body = json!({ "memories": [{ "content": "x", field: value }] });
+        let refused = site
+            .ask(bearer(post("/v1/memories/import", body), ALICE))
+            .await;
+        assert_eq!(refused.status, 422, "{field}: {}", refused.body);
+        assert!(refused.body.contains(field), "{}", refused.body);
+    }
+    let body = json!({ "memories": [{ "content": "x", "sources": [{ "author": "god" }] }] });
+    let refused = site
+        .ask(bearer(post("/v1/memories/import", body), ALICE))
+        .await;
+    assert_eq!(refused.status, 422);
+}
+
+#[actix_web::test]
+async fn an_audit_names_what_is_wrong() {
+    let site = Site::new().await;
+    let text = "The dentist of the whole family is in the Rose street in Berlin";
+    let body = json!({ "memories": [
+        { "content": text }, { "content": text.to_uppercase(), "created_at": "2024-05-08T10:00:00Z" },
+        { "content": format!("{text} now") },
+        { "content": "Somebody said so", "conversation_id": "gone" },
+    ] });
+    let imported = site
+        .ask(bearer(post("/v1/memories/import", body), ALICE))
+        .await
+        .json();
+    let id = |place: usize| imported["ids"][place].clone();
+    let audit = ask(&site, "/v1/memories/audit", ALICE).await.json();
+    assert_eq!(
+        (&audit["examined"], &audit["whole"]),
+        (&json!(4), &json!(true))
+    );
+    let names = |sort: &str| {
+        let finding = &audit[sort]["memories"][0];
+        (
+            audit[sort]["count"].clone(),
+            finding["id"].clone(),
+            finding["like"].clone(),
+        )
+    };
+    assert_eq!(names("duplicates"), (json!(1), id(1), id(0)));
+    assert_eq!(names("near_duplicates"), (json!(1), id(2), id(0)));
+    assert_eq!(names("orphaned"), (json!(1), id(3), Value::Null));
+    assert_eq!(audit["stale"], json!({ "count": 0, "memories": [] }));
+    let share = audit["near_duplicates"]["memories"][0]["likeness"]
+        .as_f64()
+        .unwrap();
+    assert!((0.85..1.0).contains(&share), "{share}");
+
+    site.clock.advance(std::time::Duration::from_hours(24 * 3));
+    let audit = ask(&site, "/v1/memories/audit?stale_days=3&limit=1", ALICE)
+        .await
+        .json();
+    assert_eq!(audit["stale"]["count"], 4);
+    assert_eq!(audit["stale"]["memories"].as_array().unwrap().len(), 1);
+    let others = ask(&site, "/v1/memories/audit?stale_days=1", BOB)
+        .await
+        .json();
+    assert_eq!(others["examined"], 0);
+    for wrong in ["stale_days=0", "stale_days=-3", "limit=0", "limit=501"] {
+        let uri = format!("/v1/memories/audit?{wrong}");
+        assert_eq!(ask(&site, &uri, ALICE).await.status, 422, "{wrong}");
     }
 }

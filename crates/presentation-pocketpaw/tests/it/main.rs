@@ -20,6 +20,7 @@ mod oauth;
 mod proxy;
 mod qr;
 mod refusals;
+mod session_imports;
 mod sessions;
 mod settings;
 mod streams;

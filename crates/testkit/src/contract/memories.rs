@@ -378,7 +378,7 @@ pub async fn messages_are_turns(stores: Stores) {
     assert_eq!(names, [("old", 2), ("late", 2)]);
     let late = stores
         .turns
-        .sessions(&ann, marks[1].updated_at, 10)
+        .sessions(&ann, marks[1].changed_at, 10)
         .await
         .unwrap();
     assert_eq!(late, marks[1..]);

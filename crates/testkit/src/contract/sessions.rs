@@ -71,7 +71,12 @@ pub async fn a_session_reads_back_as_accepted(stores: Stores) {
 
 /// Every channel is kept.
 pub async fn every_channel_reads_back(stores: Stores) {
-    for channel in [Channel::WebSocket, Channel::Api, Channel::Cli] {
+    for channel in [
+        Channel::WebSocket,
+        Channel::Api,
+        Channel::Cli,
+        Channel::Import,
+    ] {
         let mut turn = turn("alice", channel.as_str(), 1, "hello");
         turn.session.channel = channel;
         stores.journal.accept(turn).await.unwrap();

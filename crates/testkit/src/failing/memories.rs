@@ -176,4 +176,13 @@ impl TurnRepository for FailingStore {
     ) -> Result<Vec<MemoryTurn>, RepositoryError> {
         self.call("turns.find", self.turns.find(owner, ids)).await
     }
+
+    async fn existing(
+        &self,
+        owner: &UserId,
+        sessions: &[SessionId],
+    ) -> Result<Vec<SessionId>, RepositoryError> {
+        self.call("turns.existing", self.turns.existing(owner, sessions))
+            .await
+    }
 }

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use majordomo_application::ports::api_key_repository::Digest;
 use majordomo_application::ports::settings_repository::{Resealed, SettingChange, StoredSetting};
 use majordomo_application::ports::{
-    Accepted, Answer, ApiKeyRepository, AuditFilter, AuditLog, Durability, KeyUse, MessageWindow,
-    NewTurn, RepositoryError, RunJournal, SearchHit, SearchQuery, SelfAuditRepository,
-    SessionRepository, SettingsRepository, StorageHealth, StorageStatus,
+    Accepted, Answer, ApiKeyRepository, AuditFilter, AuditLog, Durability, ImportedConversation,
+    KeyUse, MessageWindow, NewTurn, RepositoryError, RunJournal, SearchHit, SearchQuery,
+    SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth, StorageStatus,
 };
 use majordomo_domain::{
     ApiKey, ApiKeyId, AuditChain, AuditEntry, AuditHash, AuditRecord, Budget, Message, MessageId,
@@ -23,6 +23,15 @@ impl SessionRepository for FailingStore {
         id: &SessionId,
     ) -> Result<Option<Session>, RepositoryError> {
         self.call("sessions.find", self.sessions.find(owner, id))
+            .await
+    }
+
+    async fn import(
+        &self,
+        conversation: &ImportedConversation,
+        at: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        self.call("sessions.import", self.sessions.import(conversation, at))
             .await
     }
 

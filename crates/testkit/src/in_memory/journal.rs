@@ -11,7 +11,7 @@ use majordomo_domain::{
 use super::{Conversation, InMemoryStore, Journal, State, count};
 
 impl State {
-    fn knows_message(&self, id: &MessageId) -> bool {
+    pub(super) fn knows_message(&self, id: &MessageId) -> bool {
         let mut messages = self.conversations.values().flat_map(|c| &c.messages);
         messages.any(|message| message.id == *id)
     }
@@ -42,6 +42,7 @@ impl RunJournal for InMemoryStore {
             session: turn.session,
             last_seq: 0,
             messages: Vec::new(),
+            imported_at: None,
         });
         let session = &mut conversation.session;
         if session.message_count == 0 && message.role == Role::User && !session.title.is_chosen() {

@@ -304,14 +304,20 @@ impl TurnRepository for InMemoryStore {
         let mut marks: Vec<SessionMark> = state
             .conversations
             .values()
-            .filter(|c| c.session.owner == *owner && c.session.updated_at >= since)
+            .filter(|conversation| conversation.session.owner == *owner)
             .map(|conversation| SessionMark {
                 session: conversation.session.id.clone(),
                 last_seq: conversation.last_seq,
-                updated_at: conversation.session.updated_at,
+                changed_at: conversation
+                    .imported_at
+                    .map_or(conversation.session.updated_at, |imported| {
+                        imported.max(conversation.session.updated_at)
+                    }),
+                imported_at: conversation.imported_at,
             })
+            .filter(|mark| mark.changed_at >= since)
             .collect();
-        marks.sort_by_key(|mark| mark.updated_at);
+        marks.sort_by_key(|mark| mark.changed_at);
         marks.truncate(count(limit));
         Ok(marks)
     }
@@ -330,6 +336,18 @@ impl TurnRepository for InMemoryStore {
             .filter(|message| message.role != Role::System && !message.text.is_empty())
             .take(count(limit));
         Ok(turns.map(turn).collect())
+    }
+
+    async fn existing(
+        &self,
+        owner: &UserId,
+        sessions: &[SessionId],
+    ) -> Result<Vec<SessionId>, RepositoryError> {
+        let state = self.state();
+        let existing = sessions
+            .iter()
+            .filter(|id| state.conversation(owner, id).is_some());
+        Ok(existing.cloned().collect())
     }
 
     async fn find(

@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
+    ImportedConversation, MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
 };
-use majordomo_domain::{AuditRecord, Message, Session, SessionId, SessionTitle, UserId};
+use majordomo_domain::{AuditRecord, Message, Session, SessionId, SessionTitle, Timestamp, UserId};
 
-use super::{InMemoryStore, count, search};
+use super::{Conversation, InMemoryStore, count, search};
 
 #[async_trait]
 impl SessionRepository for InMemoryStore {
@@ -121,6 +121,37 @@ impl SessionRepository for InMemoryStore {
             .collect();
         newest.reverse();
         Ok(newest)
+    }
+
+    async fn import(
+        &self,
+        conversation: &ImportedConversation,
+        at: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let (session, mut stored) = (&conversation.session, 0);
+        let (owner, id) = (session.owner.clone(), session.id.clone());
+        for message in &conversation.messages {
+            if state.knows_message(&message.id) {
+                continue;
+            }
+            let key = (owner.clone(), id.clone());
+            let kept = state.conversations.entry(key).or_insert(Conversation {
+                session: Session {
+                    message_count: 0,
+                    ..session.clone()
+                },
+                last_seq: 0,
+                messages: Vec::new(),
+                imported_at: None,
+            });
+            let active = kept.session.updated_at;
+            kept.push(message.clone());
+            kept.session.updated_at = active.max(message.created_at);
+            kept.imported_at = Some(at);
+            stored += 1;
+        }
+        Ok(stored)
     }
 
     async fn search(

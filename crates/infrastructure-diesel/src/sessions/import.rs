@@ -1,0 +1,65 @@
+//! Conversations of other systems.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use majordomo_application::ports::ImportedConversation;
+use majordomo_domain::{Message, Timestamp};
+
+use super::super::cached::Cached;
+use super::super::error::Outcome;
+use super::super::messages as message_rows;
+use super::super::schema::{messages, sessions};
+use super::SessionRow;
+use crate::backend::Conn;
+
+/// Stores the messages that are not there, and counts them.
+pub(super) async fn import(
+    conn: &mut Conn,
+    conversation: &ImportedConversation,
+    at: Timestamp,
+) -> Outcome<u64> {
+    // First, so that two imports of one conversation wait for each other.
+    let begin = diesel::insert_into(sessions::table)
+        .values(SessionRow::begin(&conversation.session))
+        .on_conflict((sessions::owner, sessions::id))
+        .do_update()
+        .set(sessions::last_seq.eq(sessions::last_seq))
+        .returning(SessionRow::as_returning());
+    let session = Cached(begin).get_result(conn).await?;
+    let known = known(conn, &session.owner, &conversation.messages).await?;
+    let mut taken = HashSet::new();
+    let fresh = conversation.messages.iter().filter(|message| {
+        let id = message.id.as_str();
+        !known.contains(id) && taken.insert(id)
+    });
+    let (mut seq, mut updated_at) = (session.last_seq, session.updated_at);
+    for message in fresh {
+        seq += 1;
+        updated_at = updated_at.max(message.created_at.as_micros());
+        message_rows::insert(conn, &session.owner, &session.id, seq, message).await?;
+    }
+    let stored = seq - session.last_seq;
+    if stored > 0 {
+        let count = diesel::update(sessions::table.find((&session.owner, &session.id))).set((
+            sessions::message_count.eq(session.message_count + stored),
+            sessions::last_seq.eq(seq),
+            sessions::updated_at.eq(updated_at),
+            sessions::imported_at.eq(Some(at.as_micros())),
+        ));
+        Cached(count).execute(conn).await?;
+    }
+    Ok(u64::try_from(stored).unwrap_or_default())
+}
+
+/// The ids of those of the messages that are stored.
+async fn known(conn: &mut Conn, owner: &str, asked: &[Message]) -> Outcome<HashSet<String>> {
+    let ids: Vec<String> = messages::table
+        .filter(messages::owner.eq(owner))
+        .filter(messages::id.eq_any(asked.iter().map(|message| message.id.as_str())))
+        .select(messages::id)
+        .load(conn)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
