@@ -3,6 +3,7 @@
 mod admission;
 mod commands;
 mod context;
+mod draft;
 mod error;
 mod failures;
 mod following;

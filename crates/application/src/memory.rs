@@ -8,6 +8,7 @@ mod dates;
 mod drafts;
 mod error;
 mod exchange;
+mod extraction;
 mod index;
 mod indexes;
 mod recall;
@@ -19,6 +20,8 @@ pub use audit::{Finding, Findings, Likeness, MemoryAudit, MemoryAuditQuery};
 pub use drafts::{MemoryChange, NewMemory};
 pub use error::MemoryError;
 pub use exchange::{Imported, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
+pub(crate) use extraction::AnsweredTurn;
+pub use extraction::Extraction;
 pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use service::{

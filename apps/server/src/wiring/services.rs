@@ -7,7 +7,7 @@ use std::time::Duration;
 use majordomo_application::access::AccessTokens;
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::embeddings::EmbeddingService;
-use majordomo_application::memory::MemoryService;
+use majordomo_application::memory::{Extraction, MemoryService};
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
 use majordomo_application::tools::{
@@ -80,6 +80,19 @@ pub(crate) async fn services(
     );
     usage.budgets().tell_through(chat.event_bus().clone());
     chat.remember_with(memory.clone());
+    let completions = Arc::new(CompletionService::new(
+        models.clone(),
+        usage.accounting().clone(),
+    ));
+    let default = models.default_model().to_string();
+    if let Some(model) = settings.memory.extracts_with(&default) {
+        let model = model.to_owned();
+        chat.learn_with(Extraction::start(
+            memory.clone(),
+            completions.clone(),
+            model,
+        ));
+    }
     chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
     let health = health(settings, data_dir, storage, models.clone(), errors);
     let audit = super::audit::audit(storage.audit.clone(), data_dir);
@@ -88,10 +101,7 @@ pub(crate) async fn services(
         audit,
         memory,
         self_audit,
-        completions: Arc::new(CompletionService::new(
-            models.clone(),
-            usage.accounting().clone(),
-        )),
+        completions,
         embeddings: Arc::new(EmbeddingService::new(
             models.clone(),
             embedder,

@@ -27,7 +27,7 @@ use super::reply::Turn;
 use crate::caller::Caller;
 use crate::error::FieldError;
 use crate::events::EventBus;
-use crate::memory::MemoryService;
+use crate::memory::{Extraction, MemoryService};
 use crate::models::{ModelRegistry, estimate_tool_tokens};
 use crate::ports::{Clock, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository};
 use crate::runs::{RunLog, RunStream};
@@ -146,6 +146,8 @@ pub struct ChatService {
     failures: Failures,
     /// What turns recall from, where they do.
     pub(super) memory: OnceLock<Arc<MemoryService>>,
+    /// What reads the turns that have been answered, where anything does.
+    pub(super) extraction: OnceLock<Arc<Extraction>>,
     events: Arc<EventBus>,
 }
 
@@ -180,6 +182,7 @@ impl ChatService {
             live: Mutex::new(HashMap::new()),
             failures: Failures::default(),
             memory: OnceLock::new(),
+            extraction: OnceLock::new(),
             events,
         })
     }
@@ -423,6 +426,11 @@ impl ChatService {
     /// Lets turns recall what is remembered, from now on. Only the first memory given counts.
     pub fn remember_with(&self, memory: Arc<MemoryService>) {
         self.memory.get_or_init(|| memory);
+    }
+
+    /// Lets facts be extracted from turns, from now on. Only the first extraction given counts.
+    pub fn learn_with(&self, extraction: Arc<Extraction>) {
+        self.extraction.get_or_init(|| extraction);
     }
 
     /// Lets the agent be somebody else.

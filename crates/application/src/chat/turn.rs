@@ -5,25 +5,27 @@ use std::collections::HashSet;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use majordomo_domain::{
-    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, Timestamp,
-    ToolCall, ToolOutput, Usage,
+    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, ToolCall,
+    ToolOutput,
 };
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::context;
+use super::draft::{Draft, OpenCall};
 use super::loop_breaker::LoopBreaker;
 use super::queue::PendingTurn;
 use super::service::{ChatService, without_nul};
 use super::traces;
 use crate::error::ServiceError as _;
-use crate::models::{ModelsError, estimate_prompt_tokens, estimate_tokens_of_length};
+use crate::memory::AnsweredTurn;
+use crate::models::{ModelsError, estimate_prompt_tokens};
 use crate::ports::{
-    Answer, Durability, EndedCall, FinishReason, MessageWindow, ModelDelta, ModelError,
-    ModelErrorKind, ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
+    Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
+    ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
-use crate::usage::{BudgetError, Ending, ModelCall, Payer, PlannedCall};
+use crate::usage::{BudgetError, Ending, Payer, PlannedCall};
 
 /// Most that a model may write in a turn, in bytes over all steps, reasoning and tool calls included: one that never
 /// stops must not fill the memory.
@@ -32,41 +34,6 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 const MAX_CALLS: usize = 64;
 /// Largest part of the context window kept free for the answer when no maximum is asked for: one quarter.
 const ANSWER_SHARE: u64 = 4;
-
-/// What has been said so far in a turn.
-#[derive(Default)]
-struct Draft {
-    text: String,
-    model: Option<ModelRef>,
-    usage: Usage,
-    /// Bytes the model has written, whatever they were.
-    written: usize,
-    /// Names of the tool calls so far.
-    call_ids: HashSet<String>,
-    /// The model call under way.
-    open: Option<OpenCall>,
-    /// Those that have ended and are not stored yet.
-    calls: Vec<EndedCall>,
-}
-
-/// A model call under way, and what the draft held before it.
-struct OpenCall {
-    call: ModelCall,
-    usage: Usage,
-    written: usize,
-}
-
-impl Draft {
-    /// Ends the call under way, where there is one.
-    fn close(&mut self, ending: Ending, at: Timestamp) {
-        let Some(open) = self.open.take() else {
-            return;
-        };
-        let told = self.usage.minus(open.usage);
-        let written = estimate_tokens_of_length(self.written - open.written);
-        self.calls.extend(open.call.end(ending, told, written, at));
-    }
-}
 
 /// How the loop came to its end.
 struct End {
@@ -174,6 +141,7 @@ impl ChatService {
             _ => MessageStatus::Interrupted,
         };
         let model = draft.model.as_ref().map(ToString::to_string);
+        let learnt = self.to_learn_from(&turn, &draft, end.status);
         let silent = draft.text.is_empty() && end.status != RunStatus::Completed;
         let message = (!silent).then(|| Message {
             id: self.ids.message_id(),
@@ -217,6 +185,29 @@ impl ChatService {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, %run, "the end of a run cannot be stored");
             "storage"
+        })?;
+        if let (Some(extraction), Some(turn)) = (self.extraction.get(), learnt) {
+            extraction.note(turn);
+        }
+        Ok(())
+    }
+
+    /// What facts are extracted from, where they are.
+    fn to_learn_from(
+        &self,
+        turn: &PendingTurn,
+        draft: &Draft,
+        status: RunStatus,
+    ) -> Option<AnsweredTurn> {
+        self.extraction.get()?;
+        (status == RunStatus::Completed).then(|| AnsweredTurn {
+            caller: turn.caller.clone(),
+            session: turn.run.session.clone(),
+            message: turn.message.id.clone(),
+            run: turn.run.id.clone(),
+            said: turn.message.text.clone(),
+            answered: draft.text.clone(),
+            recalled: draft.recalled.clone(),
         })
     }
 
@@ -251,7 +242,7 @@ impl ChatService {
             Ok(model) => model,
             Err(error) => return Err(Self::no_answer(error, writer)),
         };
-        let mut messages = self.context(turn, &model, writer).await?;
+        let mut messages = self.context(turn, &model, writer, draft).await?;
         let mut breaker = LoopBreaker::default();
         let config = self.config();
         for _ in 0..config.max_steps {
@@ -290,6 +281,7 @@ impl ChatService {
         turn: &PendingTurn,
         model: &ModelRef,
         writer: &mut JournalWriter,
+        draft: &mut Draft,
     ) -> Result<Vec<ModelMessage>, End> {
         let (options, config) = (&turn.run.options, self.config());
         let mut prompt = options
@@ -308,6 +300,7 @@ impl ChatService {
                 .recall(&turn.caller, &turn.message.text, budget)
                 .await
         {
+            draft.recalled.clone_from(&recalled.memories);
             writer.push(RunEventKind::Recalled(recalled.memories));
             prompt.push_str(&recalled.text);
         }

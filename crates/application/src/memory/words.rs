@@ -95,6 +95,17 @@ pub(super) fn likeness(one: &str, other: &str) -> f64 {
     number(one.intersection(&other).count()) / all
 }
 
+/// The share of the different telling stems of `text` that `known` has too; 1 where it has none.
+pub(super) fn share_known(text: &str, known: &str) -> f64 {
+    let telling: HashSet<String> = question_stems(text).into_iter().collect();
+    let known: HashSet<String> = stems(known).into_iter().collect();
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    if telling.is_empty() {
+        return 1.0;
+    }
+    number(telling.intersection(&known).count()) / number(telling.len())
+}
+
 /// Whether a stem tells what something is about.
 pub(super) fn is_telling(stem: &str) -> bool {
     !is_stop_word(stem)

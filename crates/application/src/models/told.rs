@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use majordomo_domain::Usage;
+use memchr::{memchr_iter, memmem};
 use serde_json::Value;
 
 use super::tokens::estimate_tokens_of_length;
@@ -40,7 +41,7 @@ impl ToldUsage {
 
     /// Notes a piece of a relayed stream. Each event holds about one token.
     pub(super) fn note_piece(&mut self, piece: &Bytes) {
-        let lines = piece.split(|byte| *byte == b'\n').count().saturating_sub(1);
+        let lines = memchr_iter(b'\n', piece).count();
         self.written += u64::try_from(lines / 2).unwrap_or_default();
         self.tail_len += piece.len();
         self.tail.push_back(piece.clone());
@@ -63,7 +64,10 @@ impl ToldUsage {
         if self.tail.is_empty() || self.told != Usage::default() {
             return self.told;
         }
-        let tail: Vec<u8> = self.tail.iter().flatten().copied().collect();
+        let mut tail = Vec::with_capacity(self.tail_len);
+        for piece in &self.tail {
+            tail.extend_from_slice(piece);
+        }
         find_usage(&tail).unwrap_or_default()
     }
 
@@ -78,9 +82,7 @@ fn find_usage(answer: &[u8]) -> Option<Usage> {
     let mut end = answer.len();
     loop {
         let before = answer.get(..end)?;
-        let place = before
-            .windows(USAGE.len())
-            .rposition(|window| window == USAGE)?;
+        let place = memmem::rfind(before, USAGE)?;
         let after = answer.get(place + USAGE.len()..)?;
         if let Some(usage) = read_usage(after) {
             return Some(usage);

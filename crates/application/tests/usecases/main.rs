@@ -8,6 +8,7 @@ mod bounds;
 mod commands;
 mod embeddings;
 mod events;
+mod extraction;
 mod fairness;
 mod faults;
 mod memory;

@@ -34,7 +34,7 @@ async fn events_of(world: &World, caller: &Caller, text: &str) -> Vec<RunEvent> 
 }
 
 /// A chat world whose turns recall from a memory over the same storage, and that offers its tools.
-fn chatting(scripts: impl IntoIterator<Item = Script>) -> (World, Arc<MemoryService>) {
+pub(crate) fn chatting(scripts: impl IntoIterator<Item = Script>) -> (World, Arc<MemoryService>) {
     let store = Arc::new(InMemoryStore::new());
     let memory = Arc::new(MemoryService::new(MemoryPorts {
         memories: store.clone(),

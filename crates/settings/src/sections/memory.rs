@@ -23,6 +23,11 @@ section! {
         embedder_batch: usize = 64;
         /// Seconds to wait for the answer to one request to the embedding model.
         embedder_timeout_secs: u64 = 30;
+        /// Whether a model reads every answered message in the background and stores what it tells of the user. It costs
+        /// the user one more model call for each message.
+        extract_facts: bool = false;
+        /// The model that does so, as `models.default`. Not set: the default model.
+        extraction_model: Option<String> = None, example "\"openai/gpt-5-mini\"";
     }
 }
 
@@ -41,6 +46,12 @@ pub enum EmbedderChoice<'a> {
 }
 
 impl MemorySettings {
+    /// The model that extracts facts, where one does: `default` unless another one is named.
+    pub fn extracts_with<'a>(&'a self, default: &'a str) -> Option<&'a str> {
+        let model = self.extraction_model.as_deref().unwrap_or(default);
+        self.extract_facts.then_some(model)
+    }
+
     /// Where the embedding model is, where one is configured. The settings must be valid.
     pub fn embedder_choice(&self) -> Option<EmbedderChoice<'_>> {
         let embedder = self.embedder.as_deref()?;

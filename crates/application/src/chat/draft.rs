@@ -1,0 +1,46 @@
+//! What a turn has brought about so far.
+
+use std::collections::HashSet;
+
+use majordomo_domain::{MemoryId, ModelRef, Timestamp, Usage};
+
+use crate::models::estimate_tokens_of_length;
+use crate::ports::EndedCall;
+use crate::usage::{Ending, ModelCall};
+
+/// What has been said so far in a turn.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) text: String,
+    pub(super) model: Option<ModelRef>,
+    pub(super) usage: Usage,
+    /// Bytes the model has written, whatever they were.
+    pub(super) written: usize,
+    /// Names of the tool calls so far.
+    pub(super) call_ids: HashSet<String>,
+    /// The model call under way.
+    pub(super) open: Option<OpenCall>,
+    /// Those that have ended and are not stored yet.
+    pub(super) calls: Vec<EndedCall>,
+    /// The memories that the model was told.
+    pub(super) recalled: Vec<MemoryId>,
+}
+
+/// A model call under way, and what the draft held before it.
+pub(super) struct OpenCall {
+    pub(super) call: ModelCall,
+    pub(super) usage: Usage,
+    pub(super) written: usize,
+}
+
+impl Draft {
+    /// Ends the call under way, where there is one.
+    pub(super) fn close(&mut self, ending: Ending, at: Timestamp) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let told = self.usage.minus(open.usage);
+        let written = estimate_tokens_of_length(self.written - open.written);
+        self.calls.extend(open.call.end(ending, told, written, at));
+    }
+}
