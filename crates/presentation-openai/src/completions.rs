@@ -2,11 +2,9 @@
 
 mod agent;
 mod event_body;
-mod head;
 mod input;
 mod model;
 mod model_chunks;
-mod passing;
 mod pump;
 mod relay;
 mod request;
@@ -22,12 +20,12 @@ use paperclip::actix::{api_v2_operation, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::body::UnreadJson;
 use crate::error::refine;
-use head::{Head, Target};
-use input::{CompletionBody, SessionHeader};
+use crate::head::{Head, Target};
+use input::SessionHeader;
+use request::ChatCompletionRequest;
 use response::{ChatCompletion, ChatCompletionChunk};
-
-pub(crate) use input::MAX_BODY;
 
 /// The whole answer as JSON, or its pieces as events.
 pub(crate) type Answer = OneOf<Raw<ChatCompletion>, Chunks>;
@@ -81,7 +79,7 @@ pub(crate) async fn create_chat_completion(
     context: RequestContext,
     resume: ResumeFrom,
     session: SessionHeader,
-    body: CompletionBody,
+    body: UnreadJson<ChatCompletionRequest>,
 ) -> Result<Answer, ApiError> {
     let asked = Asked {
         services: &services,
@@ -89,7 +87,7 @@ pub(crate) async fn create_chat_completion(
         caller,
         context,
     };
-    answer(asked, resume, session, &body.0)
+    answer(asked, resume, session, &body.bytes)
         .await
         .map_err(refine)
 }

@@ -289,6 +289,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("GET /v1/chat/completions", "chat").query("run={run}"),
     changes("POST /v1/chat/completions", "chat")
         .body(r#"{"model":"majordomo","messages":[{"role":"user","content":"hi"}],"metadata":{"session_id":"{session}"}}"#),
+    changes("POST /v1/embeddings", "chat").body(r#"{"model":"mock/m","input":"hi"}"#),
     reads("GET /v1/models", "chat"),
     reads("GET /v1/models/{model}", "chat").of(&["model"]),
 ];

@@ -28,7 +28,7 @@ enum Dialect {
     Pisovereign,
     /// `/api`
     Pixcode,
-    /// `/v1/models` and `/v1/chat/completions`
+    /// `/v1/models`, `/v1/chat/completions` and `/v1/embeddings`
     Openai,
 }
 

@@ -67,7 +67,7 @@ fn routes(config: &mut ServiceConfig) {
 fn mounts() -> Mounts {
     let mounts = Mounts::new(&pocketpaw::DIALECT, LimitClass::Api);
     let mounts = pixcode::mount(pisovereign::mount(pocketpaw::mount(mounts)));
-    ["/v1/chat/completions", "/v1/models"]
+    ["/v1/chat/completions", "/v1/embeddings", "/v1/models"]
         .into_iter()
         .fold(mounts, |mounts, path| {
             mounts.at(path, openai::DIALECT, LimitClass::PerMinute)

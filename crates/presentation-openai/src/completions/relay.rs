@@ -14,9 +14,9 @@ use majordomo_presentation_http::openapi::{OneOf, Raw, Sse};
 use majordomo_presentation_http::{ApiError, Core, sse};
 
 use super::event_body::EventBody;
-use super::head::Head;
 use super::pump::{Pumped, pump};
 use super::{Answer, Asked};
+use crate::head::Head;
 
 /// An answer on its way back.
 struct Passed {

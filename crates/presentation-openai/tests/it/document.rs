@@ -17,6 +17,7 @@ fn the_document_covers_every_route() {
         routes,
         [
             ("/v1/chat/completions", vec!["get", "post"]),
+            ("/v1/embeddings", vec!["post"]),
             ("/v1/models", vec!["get"]),
             ("/v1/models/{model}", vec!["get"]),
         ]

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use crate::support::{BOB, MASTER, Relayed, World, as_caller, completion, raw_completion};
 
-const ROUTES: [(&str, &str); 4] = [
+const ROUTES: [(&str, &str); 5] = [
     ("GET", "/v1/models"),
     ("GET", "/v1/models/mock/gpt-x"),
     ("GET", "/v1/chat/completions?run=run-1&after=0"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/embeddings"),
 ];
 
 fn request((method, path): (&str, &str)) -> TestRequest {

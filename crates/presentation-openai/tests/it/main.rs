@@ -8,6 +8,7 @@
 
 mod agent;
 mod document;
+mod embeddings;
 mod failures;
 mod models;
 mod relay;

@@ -25,6 +25,7 @@ async fn list_models_names_the_agent_its_models_and_the_models() {
             model("mock/org/deep", "mock"),
             model("builtin/scripted", "builtin"),
             model("builtin/assistant", "builtin"),
+            model("builtin/mini", "builtin"),
         ] })
     );
 }
@@ -42,6 +43,8 @@ async fn retrieve_model_finds_names_with_slashes_plain_or_escaped() {
         ("mock/org/deep", "mock/org/deep", "mock"),
         ("mock%2Forg%2Fdeep", "mock/org/deep", "mock"),
         ("gpt-x", "gpt-x", "mock"),
+        ("builtin/mini", "builtin/mini", "builtin"),
+        ("mini", "mini", "builtin"),
     ] {
         let answer = world.get(&format!("/v1/models/{path}")).await;
         assert_eq!(

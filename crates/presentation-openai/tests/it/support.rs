@@ -15,17 +15,18 @@ use futures_util::stream::{self, BoxStream};
 use majordomo_application::Caller;
 use majordomo_application::access::CreateApiKey;
 use majordomo_application::chat::AgentConfig;
+use majordomo_application::embeddings::OwnEmbedder;
 use majordomo_application::models::{Provider, RegistryConfig};
 use majordomo_application::ports::{
-    ChatModel, CompletionRelay, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
-    RelayBody, RelayResponse,
+    ChatModel, CompletionRelay, Embedder, EmbeddingModel, EmbeddingProvider, EmbeddingRelay,
+    ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream, RelayBody, RelayResponse,
 };
 use majordomo_application::tools::Calculator;
 use majordomo_domain::{CredentialKind, ModelRef};
 use majordomo_presentation_http::{Kernel, KernelLayer, LimitClass, Mounts, Services};
 use majordomo_presentation_openai::{DIALECT, configure};
 use majordomo_presentation_testkit::{Setup, kernel_parts};
-use majordomo_testkit::{FailingStore, ScriptedModel};
+use majordomo_testkit::{FailingStore, HashingEmbedder, ScriptedModel};
 use paperclip::actix::OpenApiExt as _;
 use serde_json::Value;
 
@@ -114,6 +115,57 @@ impl ChatModel for RelayingModel {
     fn relay(&self) -> Option<&dyn CompletionRelay> {
         Some(self.0.as_ref())
     }
+
+    fn embeddings(&self) -> Option<&dyn EmbeddingProvider> {
+        Some(self.0.as_ref())
+    }
+}
+
+impl EmbeddingProvider for FakeRelay {
+    fn embedder(&self, model: EmbeddingModel) -> Arc<dyn Embedder> {
+        Arc::new(HashingEmbedder::new(&model.name, 4))
+    }
+
+    fn embedding_relay(&self) -> Option<&dyn EmbeddingRelay> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl EmbeddingRelay for FakeRelay {
+    async fn relay_embeddings(&self, body: Bytes) -> Result<Bytes, ModelError> {
+        self.asked.lock().unwrap().push((body, false));
+        match self.answers.lock().unwrap().remove(0) {
+            Relayed::Whole(text) => Ok(Bytes::from(text)),
+            Relayed::Error(error) => Err(error),
+            _ => panic!("vectors come whole"),
+        }
+    }
+}
+
+/// A provider whose vectors are asked for in another protocol.
+struct Vectors;
+
+#[async_trait]
+impl ChatModel for Vectors {
+    async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
+        Err(ModelError::new(ModelErrorKind::Invalid, "only vectors"))
+    }
+
+    async fn models(&self) -> Result<Vec<ModelInfo>, ModelError> {
+        Ok(Vec::new())
+    }
+
+    fn embeddings(&self) -> Option<&dyn EmbeddingProvider> {
+        Some(self)
+    }
+}
+
+impl EmbeddingProvider for Vectors {
+    fn embedder(&self, model: EmbeddingModel) -> Arc<dyn Embedder> {
+        let dimension = model.dimensions.map_or(4, |d| usize::try_from(d).unwrap());
+        Arc::new(HashingEmbedder::new(&model.name, dimension))
+    }
 }
 
 /// What came back.
@@ -158,6 +210,8 @@ impl Answered {
 pub(crate) struct World {
     pub(crate) relay: Arc<FakeRelay>,
     pub(crate) model: ScriptedModel,
+    /// The server's own embedding model, `builtin/mini`.
+    pub(crate) embedder: Arc<HashingEmbedder>,
     pub(crate) services: Services,
     pub(crate) store: Arc<FailingStore>,
     kernel: Arc<Kernel>,
@@ -166,11 +220,16 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new(model: ScriptedModel) -> Self {
         let relay = Arc::new(FakeRelay::default());
+        let embedder = Arc::new(HashingEmbedder::new("mini", 3));
+        let own = OwnEmbedder {
+            model: ModelRef::new("builtin", "mini"),
+            embedder: embedder.clone(),
+        };
         let setup = Setup {
             master_token: MASTER,
             keys: &[(BOB, "bob")],
             registry: registry(&relay, &model),
-            embedder: None,
+            embedder: Some(own),
             tools: vec![Arc::new(Calculator::default())],
             agent: agent(),
         };
@@ -179,6 +238,7 @@ impl World {
         Self {
             relay,
             model,
+            embedder,
             kernel: Kernel::new(kernel_parts(&backstage, mounts)),
             services: backstage.services,
             store: backstage.store,
@@ -280,6 +340,12 @@ fn registry(relay: &Arc<FakeRelay>, model: &ScriptedModel) -> RegistryConfig {
             context_tokens: None,
         },
         Provider {
+            name: "vectors".to_owned(),
+            model: Arc::new(Vectors),
+            models: Vec::new(),
+            context_tokens: None,
+        },
+        Provider {
             name: "builtin".to_owned(),
             model: Arc::new(ScriptedModel::new()),
             models: vec!["assistant".to_owned()],
@@ -320,6 +386,13 @@ pub(crate) fn completion(body: &Value, credential: &str) -> TestRequest {
 /// A request for a completion with any body.
 pub(crate) fn raw_completion(body: impl Into<Bytes>, credential: &str) -> TestRequest {
     as_caller(TestRequest::post().uri("/v1/chat/completions"), credential)
+        .insert_header(("content-type", "application/json"))
+        .set_payload(body.into())
+}
+
+/// A request for vectors.
+pub(crate) fn embedding(body: impl Into<Bytes>, credential: &str) -> TestRequest {
+    as_caller(TestRequest::post().uri("/v1/embeddings"), credential)
         .insert_header(("content-type", "application/json"))
         .set_payload(body.into())
 }

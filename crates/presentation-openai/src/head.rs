@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::passing::{Limit, Passing};
 use crate::error::invalid_parameter;
+use crate::passing::{Limit, Passing};
 use crate::{AGENT, AGENT_PREFIX};
 
 /// Deepest nesting of lists and objects that is passed on; the depth JSON readers commonly accept.
@@ -18,23 +18,23 @@ const MAX_DEPTH: usize = 127;
 
 /// The parts of a request that decide where it goes.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
+pub(crate) struct Head<'a> {
     body: &'a Bytes,
     /// The model's name.
-    pub(super) model: Cow<'a, str>,
+    pub(crate) model: Cow<'a, str>,
     /// Where the name stands in the body, quotes included.
     span: Range<usize>,
     /// Whether a stream is wanted.
-    pub(super) stream: bool,
+    pub(crate) stream: bool,
     /// What the request says of the length of answers, and where.
     limits: Vec<Limit>,
     /// How many answers are wanted.
-    pub(super) answers: u64,
+    pub(crate) answers: u64,
 }
 
 /// What is to answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Target<'a> {
+pub(crate) enum Target<'a> {
     /// The agent.
     Agent {
         /// The model it is to use, where one is named.
@@ -71,7 +71,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Spot<'a> {
 
 impl<'a> Head<'a> {
     /// Reads a body. It must be one JSON object, UTF-8, nested no deeper than [`MAX_DEPTH`].
-    pub(super) fn read(body: &'a Bytes) -> Result<Self, ApiError> {
+    pub(crate) fn read(body: &'a Bytes) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(body).map_err(|_| malformed("The body is not UTF-8"))?;
         if is_too_deep(text.as_bytes()) {
             return Err(malformed("The body is nested too deeply"));
@@ -103,12 +103,12 @@ impl<'a> Head<'a> {
     }
 
     /// The most tokens of an answer: the largest number, where the request names several.
-    pub(super) fn max_tokens(&self) -> Option<u64> {
+    pub(crate) fn max_tokens(&self) -> Option<u64> {
         self.limits.iter().filter_map(|limit| limit.tokens).max()
     }
 
     /// What is to answer.
-    pub(super) fn target(&self) -> Target<'_> {
+    pub(crate) fn target(&self) -> Target<'_> {
         if self.model == AGENT {
             return Target::Agent { model: None };
         }
@@ -118,7 +118,7 @@ impl<'a> Head<'a> {
     }
 
     /// What is passed on to a provider that calls the model `model`.
-    pub(super) fn passing(&self, model: &str) -> Passing {
+    pub(crate) fn passing(&self, model: &str) -> Passing {
         let name = Value::from(model).to_string();
         Passing {
             body: self.body.clone(),

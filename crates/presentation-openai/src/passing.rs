@@ -7,26 +7,26 @@ use majordomo_application::models::OutputLimit;
 
 /// A request to pass on.
 #[derive(Debug)]
-pub(super) struct Passing {
-    pub(super) body: Bytes,
+pub(crate) struct Passing {
+    pub(crate) body: Bytes,
     /// Where the model's name stands, and the name to put there, where it is another.
-    pub(super) name: Option<(Range<usize>, String)>,
+    pub(crate) name: Option<(Range<usize>, String)>,
     /// What the request says of the length of answers.
-    pub(super) limits: Vec<Limit>,
+    pub(crate) limits: Vec<Limit>,
 }
 
 /// The most tokens of an answer, as a request says.
 #[derive(Debug, Clone)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     /// `None` for what is no number of tokens: the provider decides what it makes of that.
-    pub(super) tokens: Option<u64>,
+    pub(crate) tokens: Option<u64>,
     /// Where it stands in the body.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 impl Passing {
     /// The body; where a limit to the length of answers is given, no number in it exceeds that.
-    pub(super) fn body(self, limit: Option<OutputLimit>) -> Bytes {
+    pub(crate) fn body(self, limit: Option<OutputLimit>) -> Bytes {
         let mut changes: Vec<(Range<usize>, String)> = self.name.into_iter().collect();
         if let Some(limit) = limit {
             for told in &self.limits {
