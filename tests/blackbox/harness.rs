@@ -12,7 +12,7 @@ mod waiting;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::let_app_in;
-pub(crate) use binary::{Finished, binary, run, run_with_input, workspace};
+pub(crate) use binary::{Finished, binary, command, run, run_with_input, workspace};
 pub(crate) use collector::Collector;
 pub(crate) use events::{Broken, Event, EventStream, parse_events};
 pub(crate) use model::{ModelServer, counted};

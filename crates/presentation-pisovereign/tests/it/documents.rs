@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Site, get};
 
-const OPERATIONS: [&str; 21] = [
+const OPERATIONS: [&str; 23] = [
     "delete /v1/memories/{id}",
     "get /api-docs/openapi.json",
     "get /health",
@@ -19,6 +19,8 @@ const OPERATIONS: [&str; 21] = [
     "get /swagger-ui/",
     "get /v1/chat/stream",
     "get /v1/memories",
+    "get /v1/memories/audit",
+    "get /v1/memories/export",
     "get /v1/memories/search",
     "get /v1/memories/stats",
     "get /v1/memories/{id}",

@@ -34,6 +34,7 @@ struct ConversationRequest {
     /// What lists show; made of the first message where there is none. Cut after 200 characters.
     title: Option<String>,
     /// When it was begun, in RFC 3339; with its first message where nothing is said.
+    #[schemars(extend("anyOf" = [{ "type": "string", "format": "date-time" }, { "type": "null" }]))]
     created_at: Option<String>,
     /// What was said, in order.
     #[schemars(length(max = 1000))]
@@ -53,6 +54,7 @@ struct MessageRequest {
     #[schemars(length(min = 1, max = 1_000_000), regex(pattern = r"\S"))]
     content: String,
     /// When, in RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     timestamp: String,
 }
 
