@@ -1,6 +1,7 @@
 //! One turn: the agent loop between a question and its answer.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -17,10 +18,12 @@ use super::queue::PendingTurn;
 use super::service::{ChatService, without_nul};
 use super::traces;
 use crate::error::ServiceError as _;
+use crate::memory::Embedding;
 use crate::models::{ModelsError, estimate_prompt_tokens, estimate_tokens_of_length};
 use crate::ports::{
     Answer, Durability, EndedCall, FinishReason, MessageWindow, ModelDelta, ModelError,
-    ModelErrorKind, ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
+    ModelErrorKind, ModelMessage, ModelRequest, ModelStream, RememberedId, RepositoryError,
+    ToolContext,
 };
 use crate::runs::JournalWriter;
 use crate::usage::{BudgetError, Ending, ModelCall, Payer, PlannedCall};
@@ -175,6 +178,10 @@ impl ChatService {
         };
         let model = draft.model.as_ref().map(ToString::to_string);
         let silent = draft.text.is_empty() && end.status != RunStatus::Completed;
+        let said = self.embedding().map(|embedding| {
+            let (owner, question) = (turn.run.owner.clone(), turn.message.id.clone());
+            (embedding, owner, question)
+        });
         let message = (!silent).then(|| Message {
             id: self.ids.message_id(),
             owner: turn.run.owner,
@@ -205,7 +212,7 @@ impl ChatService {
             message,
             calls: draft.calls,
         };
-        let run = answer.run.clone();
+        let (run, told) = (answer.run.clone(), outcome.message.clone());
         if let Some(error) = &outcome.error {
             log_end(outcome.status, &outcome.reason, error);
             if outcome.status == RunStatus::Failed {
@@ -213,11 +220,20 @@ impl ChatService {
             }
         }
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
+        if let Some((embedding, owner, question)) = said {
+            let messages = [Some(question), told].into_iter().flatten();
+            embedding.tell(&owner, messages.map(RememberedId::Turn));
+        }
         finished.map_err(|error| {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, %run, "the end of a run cannot be stored");
             "storage"
         })
+    }
+
+    /// What embeds that which is said, where there is an embedding model.
+    fn embedding(&self) -> Option<&Embedding> {
+        self.memory.get()?.embedding().map(Arc::as_ref)
     }
 
     async fn converse(
