@@ -27,5 +27,5 @@ pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use search::{Found, MemoryHit, MemorySearch};
 pub use service::{
-    Decayed, MemoryPage, MemoryPorts, MemoryService, StoredMemory,
+    Decayed, MemoryOverview, MemoryPage, MemoryPorts, MemoryService, StoredMemory,
 };

@@ -61,6 +61,15 @@ pub struct MemoryPage {
     pub total: u64,
 }
 
+/// How much is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryOverview {
+    /// How many memories of each kind there are: every kind, in the order of [`MemoryKind::ALL`].
+    pub by_kind: Vec<(MemoryKind, u64)>,
+    /// How far embedding has come; `None` without an embedding model.
+    pub embedding: Option<EmbeddingProgress>,
+}
+
 /// What running decay did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Decayed {
@@ -115,18 +124,6 @@ impl MemoryService {
     /// The embedding model's work, where there is one.
     pub const fn embedding(&self) -> Option<&Arc<Embedding>> {
         self.embedding.as_ref()
-    }
-
-    /// How far embedding has come for the caller; `None` without an embedding model.
-    pub async fn embedding_progress(
-        &self,
-        caller: &Caller,
-    ) -> Result<Option<EmbeddingProgress>, MemoryError> {
-        caller.require(Scope::Memory)?;
-        match &self.embedding {
-            Some(embedding) => Ok(Some(embedding.progress(&caller.user).await?)),
-            None => Ok(None),
-        }
     }
 
     /// Says that these were stored or rewritten.
@@ -344,6 +341,16 @@ impl MemoryService {
             .collect();
         let count = |kind| (kind, counts.get(&kind).copied().unwrap_or_default());
         Ok(MemoryKind::ALL.into_iter().map(count).collect())
+    }
+
+    /// How much there is, and how much of it has a vector.
+    pub async fn overview(&self, caller: &Caller) -> Result<MemoryOverview, MemoryError> {
+        let by_kind = self.stats(caller).await?;
+        let embedding = match &self.embedding {
+            Some(embedding) => Some(embedding.progress(&caller.user).await?),
+            None => None,
+        };
+        Ok(MemoryOverview { by_kind, embedding })
     }
 
     /// Lets all of the caller's memories fade, and forgets what fell below the least importance. Running it twice in a

@@ -144,8 +144,8 @@ impl World {
     }
 
     async fn counts(&self, owner: &str) -> VectorCounts {
-        let progress = self.memory.embedding_progress(&caller(owner)).await;
-        progress.unwrap().unwrap().embedded
+        let overview = self.memory.overview(&caller(owner)).await.unwrap();
+        overview.embedding.unwrap().embedded
     }
 }
 
@@ -222,10 +222,8 @@ async fn without_an_embedder_nothing_has_a_place_by_meaning() {
     let hits = plain.search(&caller("ann"), &search).await.unwrap();
     assert_eq!((hits[0].words_rank, hits[0].meaning_rank), (Some(1), None));
     assert_eq!(hits[0].similarity, None);
-    assert_eq!(
-        plain.embedding_progress(&caller("ann")).await.unwrap(),
-        None
-    );
+    let overview = plain.overview(&caller("ann")).await.unwrap();
+    assert_eq!(overview.embedding, None);
 }
 
 #[tokio::test(start_paused = true)]
