@@ -10,14 +10,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use majordomo_domain::UserId;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::{
-    Clock, Embedder, EmbeddingRole, MemoryRepository, MemoryVectors, ModelError, ModelErrorKind,
-    RememberedId, RepositoryError, TurnRepository, VectorCounts, VectorSpace,
+    CheckState, Clock, Embedder, EmbeddingRole, HealthCategory, HealthCheck, HealthCheckInfo,
+    MemoryRepository, MemoryVectors, ModelError, ModelErrorKind, RememberedId, RepositoryError,
+    Severity, TurnRepository, VectorCounts, VectorSpace,
 };
 
 /// How long a search waits for the vector of its question.
@@ -234,13 +236,11 @@ impl Embedding {
             }
         }
         let asked = tokio::time::timeout(TURN_PATIENCE, self.embed_question(text)).await;
-        match asked {
-            Ok(vector) => vector.ok(),
-            Err(_) => {
-                self.lock().is_slow = true;
-                None
-            }
+        if let Ok(vector) = asked {
+            return vector.ok();
         }
+        self.lock().is_slow = true;
+        None
     }
 
     async fn embed_question(&self, text: &str) -> Result<Vec<f32>, ModelError> {
@@ -295,5 +295,28 @@ fn rest_after(error: &ModelError) -> Duration {
     match error.kind {
         ModelErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(REST),
         _ => REST,
+    }
+}
+
+#[async_trait]
+impl HealthCheck for Embedding {
+    fn about(&self) -> HealthCheckInfo {
+        HealthCheckInfo {
+            id: "embedder",
+            name: "Embedding model",
+            category: HealthCategory::Connectivity,
+            severity: Severity::Warning,
+            fix_hint: "Check [memory] and the provider of the embedding model",
+        }
+    }
+
+    async fn run(&self) -> CheckState {
+        match self.lock().failure.clone() {
+            Some(failure) => CheckState::Issue(
+                Severity::Warning,
+                format!("Memories are found by their words only: {failure}"),
+            ),
+            None => CheckState::Healthy,
+        }
     }
 }

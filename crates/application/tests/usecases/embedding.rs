@@ -10,8 +10,8 @@ use majordomo_application::memory::{
     MemoryService, NewMemory,
 };
 use majordomo_application::ports::{
-    Embedder, EmbeddingRole, Embeddings, MemoryVectors, ModelError, ModelErrorKind,
-    RunJournal as _, VectorCounts, VectorSpace,
+    CheckState, Embedder, EmbeddingRole, Embeddings, HealthCheck, MemoryVectors, ModelError,
+    ModelErrorKind, RunJournal as _, Severity, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
     CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Scope, Scopes, UserRole,
@@ -239,6 +239,11 @@ async fn storing_goes_on_while_the_embedder_is_away_and_it_catches_up() {
     tokio::time::sleep(Duration::from_mins(10)).await;
     let state = world.embedding.state();
     assert!(state.is_behind && state.failure.is_some(), "{state:?}");
+    let health = HealthCheck::run(&*world.embedding).await;
+    assert!(
+        matches!(health, CheckState::Issue(Severity::Warning, _)),
+        "{health:?}"
+    );
     // A minute at most between two attempts.
     assert!((10..20).contains(&embedder.calls().len()));
     assert_eq!(world.texts("ann", "number 7").await.len(), 5);
@@ -248,6 +253,10 @@ async fn storing_goes_on_while_the_embedder_is_away_and_it_catches_up() {
     assert_eq!(world.counts("ann").await, counts(40, 0));
     let state = world.embedding.state();
     assert_eq!((state.failure, state.dimension), (None, Some(64)));
+    assert_eq!(
+        HealthCheck::run(&*world.embedding).await,
+        CheckState::Healthy
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,7 +64,7 @@ enum Step {
 }
 
 /// A text to be embedded.
-struct Text {
+struct Item {
     owner: UserId,
     id: RememberedId,
     revision: u64,
@@ -215,7 +215,7 @@ impl Embedding {
         &self,
         owner: &UserId,
         ids: &[RememberedId],
-        texts: &mut Vec<Text>,
+        texts: &mut Vec<Item>,
     ) -> Result<(), RepositoryError> {
         let (mut memories, mut turns): (Vec<MemoryId>, Vec<MessageId>) = Default::default();
         for id in ids {
@@ -227,7 +227,7 @@ impl Embedding {
         let mut add = |id, revision, text: &str| {
             if !text.trim().is_empty() {
                 let (owner, text) = (owner.clone(), beginning(text, MAX_CHARS).to_owned());
-                texts.push(Text {
+                texts.push(Item {
                     owner,
                     id,
                     revision,
@@ -285,7 +285,7 @@ impl Embedding {
     async fn embed_batch(
         &self,
         space: &VectorSpace,
-        batch: &[Text],
+        batch: &[Item],
         refused: &mut u32,
     ) -> Result<(), Failure> {
         let mut parts = vec![batch];
@@ -315,7 +315,7 @@ impl Embedding {
     async fn store(
         &self,
         space: &VectorSpace,
-        texts: &[Text],
+        texts: &[Item],
         vectors: Vec<Vec<f32>>,
     ) -> Result<(), Failure> {
         for vector in &vectors {

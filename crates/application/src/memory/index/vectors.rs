@@ -12,10 +12,11 @@ const LEVELS: f32 = 2047.0;
 const SUMMED: usize = 256;
 /// Signs that one word holds.
 const SIGNS: usize = 64;
-/// Of up to so many vectors every one is compared.
-const ALL_COMPARED: usize = 20_000;
-/// Of more, one of this many, and not fewer than [`ALL_COMPARED`].
+/// Of up to so many vectors every one is compared: one after the other that is as quick as comparing some here and there.
+const ALL_COMPARED: usize = 100_000;
+/// Of more, one of this many, and not fewer than these.
 const COMPARED_SHARE: usize = 50;
+const LEAST_COMPARED: usize = 10_000;
 /// Bytes that the vectors of one index may take: 1.5 million vectors of 384 numbers.
 const MAX_BYTES: usize = 1_300_000_000;
 
@@ -185,11 +186,11 @@ impl Vectors {
 
     /// The slots that are worth comparing.
     fn candidates(&self, signs: &[u64]) -> Vec<u32> {
-        let most = ALL_COMPARED.max(self.entries.len() / COMPARED_SHARE);
         let slots = 0..u32::try_from(self.entries.len()).unwrap_or(NONE);
-        if self.entries.len() <= most {
+        if self.entries.len() <= ALL_COMPARED {
             return slots.collect();
         }
+        let most = LEAST_COMPARED.max(self.entries.len() / COMPARED_SHARE);
         let differences = self.differences(signs);
         // How many vectors have so many different signs.
         let mut counts = vec![0_usize; self.dimension + 1];

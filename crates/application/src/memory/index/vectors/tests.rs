@@ -57,7 +57,7 @@ fn similarities_are_those_of_the_vectors_themselves() {
 
 #[test]
 fn of_many_vectors_the_nearest_are_found_by_their_signs() {
-    let (many, dimension, asked) = (ALL_COMPARED + 5_000, 64, 20);
+    let (many, dimension, asked) = (ALL_COMPARED + 5_000, 64, 5);
     let mut numbers = Numbers(11);
     let centres: Vec<Vec<f32>> = (0..100).map(|_| numbers.vector(dimension)).collect();
     let mut near = |number: usize| -> Vec<f32> {
