@@ -34,7 +34,7 @@ use majordomo_domain::{
     Scopes, SessionId, Timestamp, UserId, UserRole,
 };
 use majordomo_testkit::builders::{memory, user};
-use majordomo_testkit::{FixedClock, SequentialIds};
+use majordomo_testkit::{FixedClock, InMemoryStore, SequentialIds};
 
 const MEMORIES: usize = 1_000_000;
 const QUESTIONS: usize = 200;
@@ -92,7 +92,7 @@ impl Made {
         let centres: Vec<f32> = (0..memories.div_ceil(PER_CENTRE) * DIMENSION)
             .map(|_| random.normal())
             .collect();
-        let mut near = |random: &mut Random| {
+        let near = |random: &mut Random| {
             let centre = random.next() as usize % (centres.len() / DIMENSION);
             let centre = &centres[centre * DIMENSION..][..DIMENSION];
             let vector: Vec<f32> = centre
@@ -278,6 +278,14 @@ impl TurnRepository for Made {
         Ok(Vec::new())
     }
 
+    async fn existing(
+        &self,
+        _: &UserId,
+        _: &[SessionId],
+    ) -> Result<Vec<SessionId>, RepositoryError> {
+        Ok(Vec::new())
+    }
+
     async fn find(&self, _: &UserId, _: &[MessageId]) -> Result<Vec<MemoryTurn>, RepositoryError> {
         Ok(Vec::new())
     }
@@ -320,6 +328,7 @@ async fn main() {
     let service = MemoryService::new(MemoryPorts {
         memories: made.clone(),
         turns: made.clone(),
+        audit_log: Arc::new(InMemoryStore::new()),
         clock: clock.clone(),
         ids: Arc::new(SequentialIds::new()),
     });

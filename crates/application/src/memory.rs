@@ -26,6 +26,4 @@ pub use exchange::{Imported, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
 pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use search::{Found, MemoryHit, MemorySearch};
-pub use service::{
-    Decayed, MemoryOverview, MemoryPage, MemoryPorts, MemoryService, StoredMemory,
-};
+pub use service::{Decayed, MemoryOverview, MemoryPage, MemoryPorts, MemoryService, StoredMemory};

@@ -16,8 +16,7 @@ use super::words;
 use crate::caller::Caller;
 use crate::ports::{
     AuditLog, Clock, IdGenerator, MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository,
-    RememberedId,
-    TurnRepository,
+    RememberedId, TurnRepository,
 };
 
 /// Memories of one user.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use majordomo_application::Caller;
 use majordomo_application::memory::{
-    Embedding, EmbeddingPorts, Found, MemoryChange, MemoryHit, MemoryPorts, MemorySearch,
-    MemoryService, NewMemory,
+    Embedding, EmbeddingPorts, Found, MemoryChange, MemoryHit, MemoryImport, MemoryPorts,
+    MemorySearch, MemoryService, NewMemory,
 };
 use majordomo_application::ports::{
     CheckState, Embedder, EmbeddingRole, Embeddings, HealthCheck, MemoryVectors, ModelError,
@@ -97,6 +97,7 @@ impl World {
         let memory = MemoryService::new(MemoryPorts {
             memories: store.clone(),
             turns: store.clone(),
+            audit_log: store.clone(),
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::new()),
         });
@@ -173,6 +174,10 @@ fn new(content: &str) -> NewMemory {
     }
 }
 
+fn imports(batch: Vec<NewMemory>) -> Vec<MemoryImport> {
+    batch.into_iter().map(MemoryImport::from).collect()
+}
+
 const fn counts(memories: u64, turns: u64) -> VectorCounts {
     VectorCounts { memories, turns }
 }
@@ -207,6 +212,7 @@ async fn without_an_embedder_nothing_has_a_place_by_meaning() {
     let plain = MemoryService::new(MemoryPorts {
         memories: world.store.clone(),
         turns: world.store.clone(),
+        audit_log: world.store.clone(),
         clock: world.clock.clone(),
         ids: Arc::new(SequentialIds::new()),
     });
@@ -373,7 +379,11 @@ async fn only_the_text_that_is_refused_stays_without_a_vector() {
         "four figs",
     ];
     let batch = texts.iter().map(|text| new(text)).collect();
-    world.memory.import(&caller("ann"), batch).await.unwrap();
+    world
+        .memory
+        .import(&caller("ann"), imports(batch))
+        .await
+        .unwrap();
     world.settle().await;
     assert_eq!(world.counts("ann").await, counts(4, 0));
     assert_eq!(world.embedding.state().failure, None);
@@ -435,10 +445,14 @@ async fn more_than_can_be_told_is_embedded_all_the_same() {
             .map(|number| new(&format!("note {number}")))
             .collect()
     };
-    world.memory.import(&caller("ann"), batch(0)).await.unwrap();
     world
         .memory
-        .import(&caller("ann"), batch(3_000))
+        .import(&caller("ann"), imports(batch(0)))
+        .await
+        .unwrap();
+    world
+        .memory
+        .import(&caller("ann"), imports(batch(3_000)))
         .await
         .unwrap();
     world.settle().await;
