@@ -4,6 +4,7 @@
 //! `MAJORDOMO_KILL_SEED` repeats a run, `MAJORDOMO_KILLS` changes how often it is killed.
 
 mod client;
+mod memories;
 mod random;
 mod verify;
 

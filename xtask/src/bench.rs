@@ -63,11 +63,40 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     Failure::from_problems(problems)
 }
 
-/// Measures how well memory recalls, with a program that is an example of the black-box tests.
-pub(crate) fn memory(file: &str) -> Outcome {
-    let file =
-        std::path::absolute(file).map_err(|error| Failure::new(format!("{file}: {error}")))?;
-    programs::memory(&file)
+/// What `bench memory` understands.
+pub(crate) const MEMORY_HELP: &str = "\
+cargo xtask bench memory [--data FILE [--settings FILE]] [--quick]
+
+  --data FILE      measure too how well the conversations of this LoCoMo file are recalled
+  --settings FILE  more settings of the server that does so, for an embedding model
+  --quick          few memories and no release build: shows that everything works, its numbers mean nothing";
+
+/// Measures how fast memory stores and finds, and how well, with programs that are examples of other packages.
+pub(crate) fn memory(arguments: &[&str]) -> Outcome {
+    let (mut files, mut quick) = ([None, None], false);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match (*argument, arguments.clone().next()) {
+            ("--quick", _) => quick = true,
+            (option @ ("--data" | "--settings"), Some(name)) => {
+                let path = std::path::absolute(name);
+                let path = path.map_err(|error| Failure::new(format!("{name}: {error}")))?;
+                let [data, settings] = &mut files;
+                let file = if option == "--data" { data } else { settings };
+                *file = Some(path);
+                arguments.next();
+            }
+            _ => {
+                let problem = format!("`{argument}` is not understood\n\n{MEMORY_HELP}");
+                return Err(Failure::new(problem));
+            }
+        }
+    }
+    if let [None, Some(_)] = files {
+        return Err(Failure::new("--settings needs --data"));
+    }
+    let files: Vec<_> = files.into_iter().flatten().collect();
+    programs::memory(&files, quick)
 }
 
 /// What was measured, and what could not be.

@@ -32,8 +32,8 @@ cargo xtask <command>
   migrations             check that the SQLite and PostgreSQL migrations are paired and well named
   endpoints [--check]    write docs/api/endpoints.md from the handlers' doc comments, or compare it
   bench [OPTION]...      measure the speed bars; `bench --help` says more
-  bench memory --data FILE
-                         measure how well memory recalls the conversations of a LoCoMo file
+  bench memory [OPTION]...
+                         measure how fast and how well memory finds; `bench memory --help` says more
   where <METHOD> <URL>   print the handler that answers a request
   help                   this text";
 
@@ -62,7 +62,11 @@ fn run(arguments: &[&str]) -> Outcome {
             report::line(bench::HELP);
             Ok(())
         }
-        ["bench", "memory", "--data", file] => bench::memory(file),
+        ["bench", "memory", "--help" | "-h"] => {
+            report::line(bench::MEMORY_HELP);
+            Ok(())
+        }
+        ["bench", "memory", options @ ..] => bench::memory(options),
         ["bench", options @ ..] => bench::run(options),
         ["where", method, url] => locate::run(method, url),
         [] | ["help" | "--help" | "-h"] => {

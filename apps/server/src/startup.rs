@@ -134,6 +134,9 @@ impl Application {
             );
         }
         wiring::watch_health(&services);
+        if let Some(embedding) = services.memory.embedding() {
+            embedding.start();
+        }
         let http = wiring::http(&settings, services.clone());
         let refusals = http.refusals();
         let (handle, broken) = http.run()?;
@@ -218,8 +221,14 @@ impl Application {
             self.services.completions.close();
             tokio::time::timeout_at(deadline, stopping).await
         };
+        let embedding = async {
+            if let Some(embedding) = self.services.memory.embedding() {
+                embedding.stop().await;
+            }
+        };
         let in_time = [
             http,
+            tokio::time::timeout_at(deadline, embedding).await,
             // What was refused to the last is recorded.
             tokio::time::timeout_at(deadline, self.audit.stop()).await,
             // Calls that belong to no run may still wait for the ledger.

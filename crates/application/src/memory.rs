@@ -1,11 +1,13 @@
 //! Memory: what is kept beyond a conversation, and how it is found again.
 //!
 //! Storage holds the memories, sealed; an index of the words of each owner who asks lives in memory and is caught up
-//! with storage before every search.
+//! with storage before every search. Where there is an embedding model, the vectors that it makes in the background are
+//! part of that index.
 
 mod audit;
 mod dates;
 mod drafts;
+mod embedding;
 mod error;
 mod exchange;
 mod extraction;
@@ -13,17 +15,18 @@ mod index;
 mod indexes;
 mod recall;
 mod sealing;
+mod search;
 mod service;
 mod words;
 
 pub use audit::{Finding, Findings, Likeness, MemoryAudit, MemoryAuditQuery};
 pub use drafts::{MemoryChange, NewMemory};
+pub use embedding::{Embedding, EmbeddingPorts, EmbeddingProgress, EmbeddingState};
 pub use error::MemoryError;
 pub use exchange::{Imported, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
 pub(crate) use extraction::AnsweredTurn;
 pub use extraction::Extraction;
 pub use recall::Recollection;
 pub use sealing::SealedMemories;
-pub use service::{
-    Decayed, Found, MemoryHit, MemoryPage, MemoryPorts, MemorySearch, MemoryService, StoredMemory,
-};
+pub use search::{Found, MemoryHit, MemorySearch};
+pub use service::{Decayed, MemoryOverview, MemoryPage, MemoryPorts, MemoryService, StoredMemory};

@@ -55,7 +55,9 @@ pub use id_generator::IdGenerator;
 pub use machine_meter::{Battery, Capacity, MachineMeter, MachineUsage, ProcessorTime};
 pub use master_token_store::{MasterTokenError, MasterTokenStore};
 pub use memory_repository::{MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository};
-pub use memory_vectors::{MemoryVector, MemoryVectors, VectorSpace};
+pub use memory_vectors::{
+    MemoryVectors, NewVector, RememberedId, RememberedKind, StoredVector, VectorCounts, VectorSpace,
+};
 pub use oauth_repository::{NewCode, NewTokens, OAuthRepository};
 pub use password_hasher::PasswordHasher;
 pub use process_meter::{ProcessMeter, ProcessUsage};

@@ -22,7 +22,7 @@ use rows::{MemoryRow, NewMemoryRow, from_rows};
 
 /// Moves the owner's revision on by `revisions` and the count by `added`, and returns both as they were before. Comes
 /// first in every change, so that changes of one owner wait for each other.
-async fn advance(
+pub(super) async fn advance(
     conn: &mut Conn,
     owner: &UserId,
     revisions: i64,
@@ -95,7 +95,8 @@ async fn replace(
         .execute(conn)
         .await?;
         if found > 0 && rewritten {
-            diesel::delete(memory_vectors::table.find(memory.id.as_str()))
+            diesel::delete(memory_vectors::table)
+                .filter(memory_vectors::memory_id.eq(memory.id.as_str()))
                 .execute(conn)
                 .await?;
         }

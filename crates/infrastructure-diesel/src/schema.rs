@@ -260,14 +260,16 @@ diesel::table! {
 }
 
 diesel::table! {
-    memory_vectors (memory_id) {
-        memory_id -> Text,
+    memory_vectors (owner, revision) {
         owner -> Text,
+        revision -> BigInt,
+        memory_id -> Nullable<Text>,
+        message_id -> Nullable<Text>,
         model -> Text,
         dimension -> BigInt,
         vector -> Binary,
     }
 }
 
-diesel::joinable!(memory_vectors -> memories (memory_id));
 diesel::allow_tables_to_appear_in_same_query!(memories, memory_vectors);
+diesel::allow_tables_to_appear_in_same_query!(messages, memory_vectors);

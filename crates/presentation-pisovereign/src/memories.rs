@@ -122,7 +122,8 @@ pub(crate) async fn audit_memories(
 
 /// GET /v1/memories/search: Search memories and what was said
 ///
-/// Best first. `relevance` compares hits of one answer; `similarity` is the share of the question that a hit covers.
+/// Best first. `relevance` compares hits of one answer, `similarity` hits and question; `words_rank` and `meaning_rank` say why
+/// it is a hit.
 #[api_v2_operation(tags(Memories), operation_id = "search_memories")]
 pub(crate) async fn search_memories(
     Authenticated(caller): Authenticated,
@@ -153,9 +154,9 @@ pub(crate) async fn memory_stats(
     kernel: web::Data<Kernel>,
 ) -> Result<Reply<MemoryStatsResponse>, ApiError> {
     let memory = Arc::clone(&services.memory);
-    let stats = async move { memory.stats(&caller).await };
-    let counts = kernel.core().run_cancellable(stats).await?;
-    Ok(Reply(MemoryStatsResponse::from(counts)))
+    let overview = async move { memory.overview(&caller).await };
+    let overview = kernel.core().run_cancellable(overview).await?;
+    Ok(Reply(MemoryStatsResponse::from(overview)))
 }
 
 /// POST /v1/memories/decay: Let memories fade

@@ -374,6 +374,8 @@ macro_rules! contract_tests {
             revisions_are_never_shared
             a_forgotten_memory_is_gone
             vectors_of_two_spaces_are_never_mixed
+            vectors_are_told_in_the_order_they_were_stored
+            turns_have_vectors_as_long_as_their_session
             a_rewritten_memory_loses_its_vector
             messages_are_turns
         }

@@ -136,7 +136,7 @@ async fn serve(socket: TcpStream, seen: &Seen) -> io::Result<()> {
 }
 
 /// Path, `Authorization` and body of the next request.
-async fn read_request(
+pub(super) async fn read_request(
     socket: &mut BufReader<TcpStream>,
 ) -> io::Result<Option<(String, Option<String>, Vec<u8>)>> {
     let (mut path, mut key, mut length) = (String::new(), None, 0);
@@ -295,7 +295,7 @@ fn completion(message: &Value, finish: &str, tokens: usize) -> Value {
     })
 }
 
-async fn write_json(
+pub(super) async fn write_json(
     socket: &mut BufReader<TcpStream>,
     status: u64,
     value: &Value,

@@ -55,6 +55,11 @@ impl Place {
             token: server.token.clone(),
         }
     }
+
+    /// Address and master token.
+    pub(super) fn parts(&self) -> (SocketAddr, String) {
+        (self.address, self.token.clone())
+    }
 }
 
 /// One message, and what was heard of it.

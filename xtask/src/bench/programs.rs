@@ -65,22 +65,41 @@ pub(crate) fn fill() -> Outcome<PathBuf> {
     Ok(tree::root().join("target/release/examples/fill"))
 }
 
-/// Builds the server and the program that measures its memory, and runs that on the conversations in `file`.
-pub(crate) fn memory(file: &Path) -> Outcome {
-    let server = ["build", "--release", "--package", "majordomo-server"];
-    let example = [
-        "build",
-        "--release",
-        "--package",
-        "majordomo-tests",
-        "--example",
-        "memory_bench",
-    ];
-    cargo(&server, &[])?;
-    cargo(&example, &[])?;
-    let built = tree::root().join("target/release");
-    let mut command = Command::new(built.join("examples/memory_bench"));
-    process::run(command.arg(built.join("majordomo")).arg(file), BUILD_LIMIT)
+/// Memories of a quick measurement of very many.
+const QUICK_MEMORIES: &str = "2000";
+const QUICK_QUESTIONS: &str = "20";
+
+/// Builds the server and the programs that measure its memory, and runs them; `files` are conversations and settings, if
+/// any. `quick` shows that it works, without a release build.
+pub(crate) fn memory(files: &[PathBuf], quick: bool) -> Outcome {
+    let (profile, folder): (&[&str], _) = if quick {
+        (&[], "target/debug")
+    } else {
+        (&["--release"], "target/release")
+    };
+    for what in [
+        ["--package", "majordomo-server", "--bins"].as_slice(),
+        &["--package", "majordomo-tests", "--example", "memory_bench"],
+        &[
+            "--package",
+            "majordomo-application",
+            "--example",
+            "memory_search",
+        ],
+    ] {
+        let arguments = [&["build"], profile, what].concat();
+        cargo(&arguments, &[])?;
+    }
+    let built = tree::root().join(folder);
+    let mut bench = Command::new(built.join("examples/memory_bench"));
+    bench.args(quick.then_some("--quick"));
+    bench.arg(built.join("majordomo")).args(files);
+    process::run(&mut bench, BUILD_LIMIT)?;
+    let mut many = Command::new(built.join("examples/memory_search"));
+    if quick {
+        many.args([QUICK_MEMORIES, QUICK_QUESTIONS]);
+    }
+    process::run(&mut many, BUILD_LIMIT)
 }
 
 /// Builds one of the tools. Cargo writes a lock file beside the manifest, and the tools' folder is not ours, so it

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use majordomo_domain::CheckSeverity;
 use majordomo_settings::{Overrides, Settings};
 use reqwest::Method;
+use serde_json::Value;
 
 use super::Global;
 use super::context::{CliError, Context, load_settings, runtime};
@@ -69,6 +70,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
     findings.extend(security(context).await);
     findings.push(server(context).await);
     findings.extend(models(settings).await);
+    findings.extend(embedding(context).await);
     findings
 }
 
@@ -194,4 +196,38 @@ async fn models(settings: &Settings) -> Vec<Finding> {
         Finding::good("models", format!("{default} answers by default"))
     });
     findings
+}
+
+/// How far the embedding model of the memory has come, where there is one and a server that asks it.
+async fn embedding(context: &Context) -> Option<Finding> {
+    context.settings.memory.embedder.as_ref()?;
+    let client = context.running().await?;
+    let stats = match client.json(Method::GET, "/v1/memories/stats", None).await {
+        Ok(stats) => stats,
+        Err(error) => {
+            return Some(Finding::bad(
+                "memory",
+                error.to_string(),
+                "see the line about the server",
+            ));
+        }
+    };
+    let number = |place: &str| {
+        let value = stats.pointer(place);
+        value.and_then(Value::as_u64).unwrap_or_default()
+    };
+    let text = |place: &str| stats.pointer(place).and_then(Value::as_str);
+    let model = text("/embedding/model").unwrap_or_default();
+    if let Some(error) = text("/embedding/error") {
+        return Some(Finding::bad(
+            "memory",
+            format!("{model}: {error}"),
+            "check [memory] and the provider of the embedding model",
+        ));
+    }
+    let (embedded, total) = (number("/embedding/memories"), number("/total"));
+    Some(Finding::good(
+        "memory",
+        format!("{model} has embedded {embedded} of your {total} memories"),
+    ))
 }

@@ -9,7 +9,9 @@ use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionSe
 use majordomo_application::embeddings::EmbeddingService;
 use majordomo_application::memory::{Extraction, MemoryService};
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
-use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
+use majordomo_application::ports::{
+    Clock, ErrorLog, HealthCheck, IdGenerator, SessionRepository, Tool,
+};
 use majordomo_application::tools::{
     Calculator, CurrentTime, Forget, Recall, Remember, SearchSessions, ToolRegistry,
 };
@@ -61,7 +63,8 @@ pub(crate) async fn services(
     )
     .await?;
     let embedder = super::embedder::embedder(&settings.memory, &models).await?;
-    let memory = super::memory::memory(storage, &live, clock.clone(), ids.clone()).await?;
+    let model = embedder.as_ref().map(|own| own.embedder.clone());
+    let memory = super::memory::memory(storage, &live, model, clock.clone(), ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -94,7 +97,9 @@ pub(crate) async fn services(
         ));
     }
     chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
-    let health = health(settings, data_dir, storage, models.clone(), errors);
+    let embedding = memory.embedding().cloned();
+    let health = health(settings, data_dir, storage, models.clone(), errors)
+        .with_checks(embedding.map(|embedding| -> Arc<dyn HealthCheck> { embedding }));
     let audit = super::audit::audit(storage.audit.clone(), data_dir);
     let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {

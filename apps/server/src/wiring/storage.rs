@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use majordomo_application::ports::{
-    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, MemoryRepository, OAuthRepository,
-    RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository, StorageHealth,
-    TurnRepository, UsageLedger, UserRepository,
+    ApiKeyRepository, AuditLog, BudgetRepository, DatabaseCopy, MemoryRepository, MemoryVectors,
+    OAuthRepository, RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository,
+    StorageHealth, TurnRepository, UsageLedger, UserRepository,
 };
 use majordomo_infrastructure_postgres::{PostgresConfig, PostgresCopy, PostgresStore};
 use majordomo_infrastructure_sqlite::{SqliteConfig, SqliteCopy, SqliteStore};
@@ -37,6 +37,7 @@ pub(crate) struct Storage {
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) self_audit: Arc<dyn SelfAuditRepository>,
     pub(crate) memories: Arc<dyn MemoryRepository>,
+    pub(crate) memory_vectors: Arc<dyn MemoryVectors>,
     pub(crate) turns: Arc<dyn TurnRepository>,
     pub(crate) health: Arc<dyn StorageHealth>,
 }
@@ -58,6 +59,7 @@ pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Stor
                 audit: store.audit(),
                 self_audit: store.self_audit(),
                 memories: store.memories(),
+                memory_vectors: store.memory_vectors(),
                 turns: store.turns(),
                 health: store.health(),
             })
@@ -76,6 +78,7 @@ pub(crate) async fn storage(settings: &Settings, data_dir: &Path) -> Result<Stor
                 audit: store.audit(),
                 self_audit: store.self_audit(),
                 memories: store.memories(),
+                memory_vectors: store.memory_vectors(),
                 turns: store.turns(),
                 health: store.health(),
             })

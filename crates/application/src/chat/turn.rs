@@ -1,6 +1,7 @@
 //! One turn: the agent loop between a question and its answer.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -18,11 +19,11 @@ use super::queue::PendingTurn;
 use super::service::{ChatService, without_nul};
 use super::traces;
 use crate::error::ServiceError as _;
-use crate::memory::AnsweredTurn;
+use crate::memory::{AnsweredTurn, Embedding};
 use crate::models::{ModelsError, estimate_prompt_tokens};
 use crate::ports::{
     Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
-    ModelMessage, ModelRequest, ModelStream, RepositoryError, ToolContext,
+    ModelMessage, ModelRequest, ModelStream, RememberedId, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
 use crate::usage::{BudgetError, Ending, Payer, PlannedCall};
@@ -143,6 +144,10 @@ impl ChatService {
         let model = draft.model.as_ref().map(ToString::to_string);
         let learnt = self.to_learn_from(&turn, &draft, end.status);
         let silent = draft.text.is_empty() && end.status != RunStatus::Completed;
+        let said = self.embedding().map(|embedding| {
+            let (owner, question) = (turn.run.owner.clone(), turn.message.id.clone());
+            (embedding, owner, question)
+        });
         let message = (!silent).then(|| Message {
             id: self.ids.message_id(),
             owner: turn.run.owner,
@@ -173,7 +178,7 @@ impl ChatService {
             message,
             calls: draft.calls,
         };
-        let run = answer.run.clone();
+        let (run, told) = (answer.run.clone(), outcome.message.clone());
         if let Some(error) = &outcome.error {
             log_end(outcome.status, &outcome.reason, error);
             if outcome.status == RunStatus::Failed {
@@ -181,6 +186,10 @@ impl ChatService {
             }
         }
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
+        if let Some((embedding, owner, question)) = said {
+            let messages = [Some(question), told].into_iter().flatten();
+            embedding.tell(&owner, messages.map(RememberedId::Turn));
+        }
         finished.map_err(|error| {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, %run, "the end of a run cannot be stored");
@@ -209,6 +218,11 @@ impl ChatService {
             answered: draft.text.clone(),
             recalled: draft.recalled.clone(),
         })
+    }
+
+    /// What embeds that which is said, where there is an embedding model.
+    fn embedding(&self) -> Option<&Embedding> {
+        self.memory.get()?.embedding().map(Arc::as_ref)
     }
 
     async fn converse(

@@ -103,10 +103,11 @@ impl MemoryService {
         }
         match self.memories.insert(owner, &fresh, MAX_MEMORIES).await? {
             MemoryInsert::Full => Err(MemoryError::Full),
-            MemoryInsert::Stored => Ok(Imported {
-                ids,
-                stored: fresh.len(),
-            }),
+            MemoryInsert::Stored => {
+                let stored = fresh.len();
+                self.tell(owner, fresh.into_iter().map(|memory| memory.id));
+                Ok(Imported { ids, stored })
+            }
         }
     }
 

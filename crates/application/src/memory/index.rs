@@ -3,34 +3,33 @@
 //! It holds no texts, only stems. It is built from storage when it is first needed and lives in memory only, so that
 //! what is sealed on the disk stands nowhere in the clear.
 
+mod fusion;
 mod ranking;
+mod vectors;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use majordomo_domain::{MemoryId, MessageId, SessionId, Timestamp};
+use majordomo_domain::{SessionId, Timestamp};
 
 use super::words;
-pub(crate) use ranking::{RankedEntry, RankingQuery};
+use crate::ports::RememberedId;
+pub(crate) use fusion::FoundEntry;
+pub(crate) use ranking::RankingQuery;
+use ranking::best;
+use vectors::Vectors;
 
 /// No entry, no session, no word.
 const NONE: u32 = u32::MAX;
+/// What an entry takes beside its vector, in bytes, as measured.
+const ENTRY_BYTES: usize = 400;
 /// Length of the beginning that related words share, in bytes.
 const PREFIX: usize = 5;
-
-/// What an entry of the index stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum EntryId {
-    /// A memory.
-    Memory(MemoryId),
-    /// A stored message.
-    Turn(MessageId),
-}
 
 /// What is put into the index.
 #[derive(Debug)]
 pub(crate) struct NewEntry<'a> {
-    pub(crate) id: EntryId,
+    pub(crate) id: RememberedId,
     pub(crate) text: &'a str,
     /// The conversation it belongs to: what was said before and after tells what it is about.
     pub(crate) session: Option<&'a SessionId>,
@@ -55,7 +54,7 @@ struct Posting {
 
 #[derive(Debug)]
 struct Entry {
-    id: EntryId,
+    id: RememberedId,
     words: Box<[Occurrence]>,
     /// Words, each as often as it stands there.
     length: f32,
@@ -64,6 +63,8 @@ struct Entry {
     previous: u32,
     next: u32,
     speaker: u32,
+    /// Where its vector lies.
+    vector: u32,
     created_at: Timestamp,
     importance: f32,
     is_question: bool,
@@ -87,7 +88,7 @@ struct SessionWords {
 #[derive(Debug, Default)]
 pub(crate) struct MemoryIndex {
     entries: Vec<Entry>,
-    by_id: HashMap<EntryId, u32>,
+    by_id: HashMap<RememberedId, u32>,
     words: Vec<Word>,
     by_stem: HashMap<Box<str>, u32>,
     by_prefix: HashMap<[u8; PREFIX], Vec<u32>>,
@@ -96,6 +97,7 @@ pub(crate) struct MemoryIndex {
     removed: usize,
     total_length: f64,
     sessions_length: f32,
+    vectors: Vectors,
     /// Lists of past questions, for the next ones.
     spare: Mutex<Vec<ranking::Sums>>,
 }
@@ -119,13 +121,18 @@ impl MemoryIndex {
         self.entries.len() - self.removed
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.len() * ENTRY_BYTES + self.vectors.bytes()
+    }
+
     /// Whether so much was removed that building it anew is worth it.
     pub(crate) fn is_worn(&self) -> bool {
         self.removed > 1000 && self.removed > self.len()
     }
 
     /// Whether this can be found.
-    pub(crate) fn contains(&self, id: &EntryId) -> bool {
+    pub(crate) fn contains(&self, id: &RememberedId) -> bool {
         self.by_id.contains_key(id)
     }
 
@@ -141,8 +148,12 @@ impl MemoryIndex {
             entry.importance = to_f32(new.importance);
             return;
         }
-        self.remove(&new.id);
         let position = next_position(&self.entries);
+        // Until the text is embedded anew, its vector is the one that it had.
+        let vector = at_mut(&mut self.entries, known)
+            .map_or(NONE, |entry| std::mem::replace(&mut entry.vector, NONE));
+        self.vectors.give(vector, position);
+        self.remove(&new.id);
         self.post(&words, position);
         let (session, previous) = self.join_session(new.session, position, length);
         if let Some(previous) = at_mut(&mut self.entries, previous) {
@@ -159,6 +170,7 @@ impl MemoryIndex {
             previous,
             next: NONE,
             speaker,
+            vector,
             created_at: new.created_at,
             importance: to_f32(new.importance),
             is_question: new.text.trim_end().ends_with('?'),
@@ -168,13 +180,47 @@ impl MemoryIndex {
     }
 
     /// Takes an entry out, where it is there.
-    pub(crate) fn remove(&mut self, id: &EntryId) {
+    pub(crate) fn remove(&mut self, id: &RememberedId) {
         let Some(position) = self.by_id.remove(id) else {
             return;
         };
         if let Some(entry) = at_mut(&mut self.entries, position) {
             entry.is_removed = true;
             self.removed += 1;
+            let vector = std::mem::replace(&mut entry.vector, NONE);
+            self.remove_vector(vector);
+        }
+    }
+
+    /// Gives an entry a vector, in place of the one that it had; nothing where there is no such entry.
+    pub(crate) fn put_vector(&mut self, id: &RememberedId, vector: &[f32]) {
+        let Some(position) = self.by_id.get(id).copied() else {
+            return;
+        };
+        let Some(entry) = at_mut(&mut self.entries, position) else {
+            return;
+        };
+        let old = std::mem::replace(&mut entry.vector, NONE);
+        self.remove_vector(old);
+        let slot = self.vectors.add(position, vector).unwrap_or(NONE);
+        if let Some(entry) = at_mut(&mut self.entries, position) {
+            entry.vector = slot;
+        }
+    }
+
+    /// Takes all vectors out, so that those of another space can come in.
+    pub(crate) fn clear_vectors(&mut self) {
+        self.vectors = Vectors::default();
+        for entry in &mut self.entries {
+            entry.vector = NONE;
+        }
+    }
+
+    fn remove_vector(&mut self, slot: u32) {
+        if let Some(moved) = self.vectors.remove(slot)
+            && let Some(entry) = at_mut(&mut self.entries, moved)
+        {
+            entry.vector = slot;
         }
     }
 

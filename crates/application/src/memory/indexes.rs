@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use majordomo_domain::{MemoryTurn, SessionId, Timestamp, UserId};
 
-use super::index::{EntryId, MemoryIndex, NewEntry};
-use crate::ports::{MemoryRepository, RepositoryError, SessionMark, TurnRepository};
+use super::embedding::Embedding;
+use super::index::{MemoryIndex, NewEntry};
+use crate::ports::{
+    MemoryRepository, RememberedId, RememberedKind, RepositoryError, SessionMark, StoredVector,
+    TurnRepository, VectorSpace,
+};
 
 /// Memories or messages read at once.
 const BATCH: u32 = 1_000;
@@ -16,8 +20,8 @@ const BATCH: u32 = 1_000;
 const SESSIONS: u32 = 500;
 /// Entries of one owner: what is beyond cannot be found by words. About 400 bytes each.
 const MAX_ENTRIES: usize = 1_500_000;
-/// Entries of all owners whose indexes are kept at hand.
-const MAX_KEPT: usize = 2_000_000;
+/// Bytes of all indexes that are kept at hand, about.
+const MAX_KEPT: usize = 2_000_000_000;
 /// A session's time may be set some time before it can be read.
 const OVERLAP: Duration = Duration::from_mins(1);
 /// What a turn is worth beside memories.
@@ -28,6 +32,10 @@ const TURN_IMPORTANCE: f64 = 0.5;
 pub(super) struct Progress {
     revision: u64,
     active_until: Option<Timestamp>,
+    /// The space of the vectors, and up to where those of memories and those of turns were read.
+    space: Option<VectorSpace>,
+    memory_vectors: u64,
+    turn_vectors: u64,
     /// What was read of each session.
     sessions: HashMap<SessionId, ReadTo>,
 }
@@ -39,6 +47,15 @@ struct ReadTo {
     seq: u64,
     /// The last import it had then. After another one it is read anew: it may have been deleted in between.
     imported_at: Option<Timestamp>,
+}
+
+impl Progress {
+    const fn vectors(&mut self, kind: RememberedKind) -> &mut u64 {
+        match kind {
+            RememberedKind::Memory => &mut self.memory_vectors,
+            RememberedKind::Turn => &mut self.turn_vectors,
+        }
+    }
 }
 
 /// One owner's index.
@@ -77,6 +94,7 @@ impl OwnerIndex {
 pub(super) struct MemoryIndexes {
     memories: Arc<dyn MemoryRepository>,
     turns: Arc<dyn TurnRepository>,
+    embedding: Option<Arc<Embedding>>,
     owners: Mutex<HashMap<UserId, Arc<OwnerIndex>>>,
     uses: AtomicU64,
 }
@@ -86,9 +104,15 @@ impl MemoryIndexes {
         Self {
             memories,
             turns,
+            embedding: None,
             owners: Mutex::default(),
             uses: AtomicU64::default(),
         }
+    }
+
+    /// From now on vectors are read too.
+    pub(super) fn compare_with(&mut self, embedding: Arc<Embedding>) {
+        self.embedding = Some(embedding);
     }
 
     /// The owner's index as it is; empty where nobody has asked before.
@@ -117,7 +141,8 @@ impl MemoryIndexes {
     pub(super) async fn catch_up_memories(&self, owner: &UserId) -> Result<(), RepositoryError> {
         let index = self.of(owner);
         let mut progress = index.progress.lock().await;
-        self.read_memories(owner, &index, &mut progress).await?;
+        self.read_kind(RememberedKind::Memory, owner, &index, &mut progress)
+            .await?;
         drop(progress);
         self.make_room(owner);
         Ok(())
@@ -134,8 +159,65 @@ impl MemoryIndexes {
             *index.write() = MemoryIndex::default();
             *progress = Progress::default();
         }
-        self.read_memories(owner, index, progress).await?;
-        self.read_sessions(owner, index, progress).await
+        for kind in [RememberedKind::Memory, RememberedKind::Turn] {
+            self.read_kind(kind, owner, index, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is new of one kind, with its vectors. A page of vectors is read before what they belong to: whatever
+    /// has a vector then is in the index when the page is put in.
+    async fn read_kind(
+        &self,
+        kind: RememberedKind,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+    ) -> Result<(), RepositoryError> {
+        loop {
+            let vectors = self.new_vectors(kind, owner, index, progress).await?;
+            match kind {
+                RememberedKind::Memory => self.read_memories(owner, index, progress).await?,
+                RememberedKind::Turn => self.read_sessions(owner, index, progress).await?,
+            }
+            let Some(last) = vectors.last() else {
+                return Ok(());
+            };
+            *progress.vectors(kind) = last.stored;
+            let mut writing = index.write();
+            for vector in &vectors {
+                writing.put_vector(&vector.of, &vector.vector);
+            }
+            drop(writing);
+            if !is_full(vectors.len(), BATCH) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A page of vectors that were stored since the last one. When the embedder has become another one, those of the
+    /// other space are taken out.
+    async fn new_vectors(
+        &self,
+        kind: RememberedKind,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+    ) -> Result<Vec<StoredVector>, RepositoryError> {
+        let Some(embedding) = &self.embedding else {
+            return Ok(Vec::new());
+        };
+        let Some(space) = embedding.space() else {
+            return Ok(Vec::new());
+        };
+        if progress.space.as_ref() != Some(&space) {
+            index.write().clear_vectors();
+            progress.space = Some(space.clone());
+            (progress.memory_vectors, progress.turn_vectors) = (0, 0);
+        }
+        let after = *progress.vectors(kind);
+        let vectors = embedding.vectors();
+        vectors.changes(owner, &space, kind, after, BATCH).await
     }
 
     async fn read_memories(
@@ -155,7 +237,7 @@ impl MemoryIndexes {
             let (revision, read) = (last.revision, changed.len());
             let mut writing = index.write();
             for memory in &changed {
-                let id = EntryId::Memory(memory.id.clone());
+                let id = RememberedId::Memory(memory.id.clone());
                 if writing.len() >= MAX_ENTRIES && !writing.contains(&id) {
                     continue;
                 }
@@ -241,12 +323,12 @@ impl MemoryIndexes {
     /// `asking` stays.
     fn make_room(&self, asking: &UserId) {
         let mut owners = self.owners();
-        let mut total: usize = owners.values().map(|index| index.read().len()).sum();
+        let mut total: usize = owners.values().map(|index| index.read().bytes()).sum();
         while total > MAX_KEPT && owners.len() > 1 {
             let others = owners.iter().filter(|(owner, _)| *owner != asking);
             let Some((owner, size)) = others
                 .min_by_key(|(_, index)| index.used.load(Ordering::Relaxed))
-                .map(|(owner, index)| (owner.clone(), index.read().len()))
+                .map(|(owner, index)| (owner.clone(), index.read().bytes()))
             else {
                 return;
             };
@@ -270,7 +352,7 @@ fn put_turns(index: &mut MemoryIndex, turns: &[MemoryTurn]) {
             return;
         }
         index.put(NewEntry {
-            id: EntryId::Turn(turn.message.clone()),
+            id: RememberedId::Turn(turn.message.clone()),
             text: &turn.text,
             session: Some(&turn.session),
             created_at: turn.created_at,

@@ -8,7 +8,8 @@ use majordomo_domain::{Memory, MemoryId, Scope};
 
 use super::dates::named_time;
 use super::index::RankingQuery;
-use super::service::{Found, MemoryHit, MemoryService};
+use super::search::{Found, MemoryHit};
+use super::service::MemoryService;
 use crate::caller::Caller;
 use crate::models::estimate_tokens;
 
@@ -19,7 +20,9 @@ const REFRESH_MICROS: i64 = 1_000_000;
 /// Memories in a prompt.
 const MAX_RECALLED: usize = 5;
 /// A memory that covers less of the question is not worth its tokens.
-const LEAST_COVERAGE: f64 = 0.5;
+const LEAST_COVERAGE: f32 = 0.5;
+/// Unless its vector is as near as this to the question's.
+const LEAST_SIMILARITY: f32 = 0.6;
 /// What all of them may cost, in tokens, and against the whole prompt: one part of this many.
 const MAX_TOKENS: u64 = 1_000;
 const PROMPT_SHARE: u64 = 16;
@@ -54,10 +57,14 @@ impl MemoryService {
     }
 
     async fn recalled(self: &Arc<Self>, caller: &Caller, question: &str) -> Option<Vec<MemoryHit>> {
-        self.refresh(caller).await;
+        let vector = async {
+            let embedding = self.embedding.as_ref()?;
+            embedding.question_of_turn(question).await
+        };
+        let ((), vector) = tokio::join!(self.refresh(caller), vector);
         let index = self.indexes.of(&caller.user);
         let now = self.clock.now();
-        let mut ranked = index.read().rank(&RankingQuery {
+        let query = RankingQuery {
             text: question,
             now,
             dates: named_time(question, now),
@@ -65,8 +72,14 @@ impl MemoryService {
             turns: false,
             feedback: false,
             postings: POSTINGS,
+        };
+        let mut ranked = index.read().find(&query, vector.as_deref());
+        ranked.retain(|entry| {
+            entry.coverage >= LEAST_COVERAGE
+                || entry
+                    .similarity
+                    .is_some_and(|alike| alike >= LEAST_SIMILARITY)
         });
-        ranked.retain(|entry| f64::from(entry.coverage) >= LEAST_COVERAGE);
         if ranked.is_empty() {
             return None;
         }

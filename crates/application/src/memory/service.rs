@@ -5,32 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_domain::memory::{ADDITION, MERGED_FROM};
-use majordomo_domain::{Memory, MemoryId, MemoryKind, MemoryTurn, Scope, Timestamp, UserId};
+use majordomo_domain::{Memory, MemoryId, MemoryKind, Scope, Timestamp, UserId};
 
-use super::dates::named_time;
 use super::drafts::{MemoryChange, NewMemory, Problems, distinct};
+use super::embedding::{Embedding, EmbeddingProgress};
 use super::error::MemoryError;
-use super::index::{EntryId, RankedEntry, RankingQuery};
+use super::index::RankingQuery;
 use super::indexes::{MemoryIndexes, OwnerIndex};
 use super::words;
 use crate::caller::Caller;
 use crate::ports::{
     AuditLog, Clock, IdGenerator, MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository,
-    TurnRepository,
+    RememberedId, TurnRepository,
 };
 
 /// Memories of one user.
 pub(super) const MAX_MEMORIES: u64 = 2_000_000;
 /// Memories or hits given at once.
-const MAX_LIMIT: u32 = 500;
-/// Longest question, in characters.
-const MAX_QUERY: usize = 1_000;
+pub(super) const MAX_LIMIT: u32 = 500;
 /// Alike memories looked at before one is stored.
 const ALIKE: usize = 8;
 /// Memories worked on at once when all of them are.
 pub(super) const PAGE: u32 = 500;
-/// Hits that no longer exist, for each that is wanted: so many more are ranked.
-const SPARE: usize = 2;
 
 /// What the service needs.
 pub struct MemoryPorts {
@@ -64,6 +60,15 @@ pub struct MemoryPage {
     pub total: u64,
 }
 
+/// How much is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryOverview {
+    /// How many memories of each kind there are: every kind, in the order of [`MemoryKind::ALL`].
+    pub by_kind: Vec<(MemoryKind, u64)>,
+    /// How far embedding has come; `None` without an embedding model.
+    pub embedding: Option<EmbeddingProgress>,
+}
+
 /// What running decay did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Decayed {
@@ -75,37 +80,6 @@ pub struct Decayed {
     pub removed: u64,
 }
 
-/// What was found.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Found {
-    /// A memory.
-    Memory(Box<Memory>),
-    /// A stored message.
-    Turn(MemoryTurn),
-}
-
-/// A hit of a search, and why it is one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MemoryHit {
-    /// What was found.
-    pub found: Found,
-    /// Larger is better; comparable within one answer only.
-    pub score: f64,
-    /// The share of the question's words, weighted by what they tell, that it or what was said around it holds: 0 to 1.
-    pub coverage: f64,
-}
-
-/// A question to the memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemorySearch {
-    /// In plain words.
-    pub text: String,
-    /// At most this many hits.
-    pub limit: u32,
-    /// Whether stored messages are searched too.
-    pub turns: bool,
-}
-
 /// Stores, lists, changes, forgets and searches memories.
 pub struct MemoryService {
     pub(super) memories: Arc<dyn MemoryRepository>,
@@ -114,6 +88,7 @@ pub struct MemoryService {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdGenerator>,
     pub(super) indexes: MemoryIndexes,
+    pub(super) embedding: Option<Arc<Embedding>>,
 }
 
 impl MemoryService {
@@ -128,11 +103,32 @@ impl MemoryService {
         } = ports;
         Self {
             indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
+            embedding: None,
             memories,
             turns,
             audit_log,
             clock,
             ids,
+        }
+    }
+
+    /// The same with an embedding model: what is remembered is found by what it means, too.
+    #[must_use]
+    pub fn with_embedding(mut self, embedding: Arc<Embedding>) -> Self {
+        self.indexes.compare_with(embedding.clone());
+        self.embedding = Some(embedding);
+        self
+    }
+
+    /// The embedding model's work, where there is one.
+    pub const fn embedding(&self) -> Option<&Arc<Embedding>> {
+        self.embedding.as_ref()
+    }
+
+    /// Says that these were stored or rewritten.
+    pub(super) fn tell(&self, owner: &UserId, ids: impl IntoIterator<Item = MemoryId>) {
+        if let Some(embedding) = &self.embedding {
+            embedding.tell(owner, ids.into_iter().map(RememberedId::Memory));
         }
     }
 
@@ -159,6 +155,9 @@ impl MemoryService {
                 return Err(MemoryError::Changed);
             }
             let memory = merged;
+            if rewritten {
+                self.tell(owner, [memory.id.clone()]);
+            }
             return Ok(StoredMemory {
                 memory,
                 merged: true,
@@ -167,8 +166,9 @@ impl MemoryService {
         let one = std::slice::from_ref(&memory);
         match self.memories.insert(owner, one, MAX_MEMORIES).await? {
             MemoryInsert::Full => return Err(MemoryError::Full),
-            MemoryInsert::Stored => self.indexes.catch_up(owner, &index, &mut progress).await?,
+            MemoryInsert::Stored => self.tell(owner, [memory.id.clone()]),
         }
+        self.indexes.catch_up(owner, &index, &mut progress).await?;
         Ok(StoredMemory {
             memory,
             merged: false,
@@ -177,7 +177,7 @@ impl MemoryService {
 
     /// The stored memory that says the same, where there is one.
     async fn alike(&self, new: &Memory, index: &OwnerIndex) -> Result<Option<Memory>, MemoryError> {
-        let ranked = index.read().rank(&RankingQuery {
+        let query = RankingQuery {
             text: &new.content,
             now: new.created_at,
             dates: None,
@@ -185,8 +185,10 @@ impl MemoryService {
             turns: false,
             postings: usize::MAX,
             feedback: false,
-        });
-        let ids: Vec<MemoryId> = ranked
+        };
+        let ids: Vec<MemoryId> = index
+            .read()
+            .find(&query, None)
             .into_iter()
             .filter_map(|entry| memory_id(entry.id))
             .collect();
@@ -264,6 +266,9 @@ impl MemoryService {
         if self.memories.replace(&caller.user, one, rewritten).await? == 0 {
             return Err(MemoryError::Changed);
         }
+        if rewritten {
+            self.tell(&caller.user, [memory.id.clone()]);
+        }
         Ok(memory)
     }
 
@@ -286,7 +291,7 @@ impl MemoryService {
         let index = self.indexes.of(&caller.user);
         let mut index = index.write();
         for id in ids {
-            index.remove(&EntryId::Memory(id.clone()));
+            index.remove(&RememberedId::Memory(id.clone()));
         }
         Ok(deleted)
     }
@@ -337,6 +342,16 @@ impl MemoryService {
         Ok(MemoryKind::ALL.into_iter().map(count).collect())
     }
 
+    /// How much there is, and how much of it has a vector.
+    pub async fn overview(&self, caller: &Caller) -> Result<MemoryOverview, MemoryError> {
+        let by_kind = self.stats(caller).await?;
+        let embedding = match &self.embedding {
+            Some(embedding) => Some(embedding.progress(&caller.user).await?),
+            None => None,
+        };
+        Ok(MemoryOverview { by_kind, embedding })
+    }
+
     /// Lets all of the caller's memories fade, and forgets what fell below the least importance. Running it twice in a
     /// day changes nothing the second time.
     pub async fn decay(&self, caller: &Caller) -> Result<Decayed, MemoryError> {
@@ -377,133 +392,12 @@ impl MemoryService {
             newest = last.revision;
         }
     }
-
-    /// What answers a question best, best first. What is found counts as accessed.
-    pub async fn search(
-        &self,
-        caller: &Caller,
-        search: &MemorySearch,
-    ) -> Result<Vec<MemoryHit>, MemoryError> {
-        caller.require(Scope::Memory)?;
-        let mut problems = Problems::default();
-        if search.text.trim().is_empty() {
-            problems.add("q", "cannot be empty");
-        } else if search.text.chars().count() > MAX_QUERY {
-            problems.add(
-                "q",
-                format!("must not be longer than {MAX_QUERY} characters"),
-            );
-        }
-        problems.check()?;
-        let index = self.indexes.caught_up(&caller.user).await?;
-        let limit = usize::try_from(search.limit.clamp(1, MAX_LIMIT)).unwrap_or(1);
-        let now = self.clock.now();
-        let ranked = {
-            let query = RankingQuery {
-                text: &search.text,
-                now,
-                dates: named_time(&search.text, now),
-                limit: limit.saturating_mul(SPARE),
-                turns: search.turns,
-                postings: usize::MAX,
-                feedback: true,
-            };
-            index.read().rank(&query)
-        };
-        let hits = self.read(&caller.user, &index, ranked, limit).await?;
-        self.touch(&caller.user, &hits);
-        Ok(hits)
-    }
-
-    /// Reads what was ranked. What does not exist any more is taken out of the index.
-    pub(super) async fn read(
-        &self,
-        owner: &UserId,
-        index: &OwnerIndex,
-        ranked: Vec<RankedEntry>,
-        limit: usize,
-    ) -> Result<Vec<MemoryHit>, MemoryError> {
-        let mut hits = Vec::with_capacity(limit.min(ranked.len()));
-        let mut gone = Vec::new();
-        for part in ranked.chunks(limit.max(1)) {
-            let mut found = self.fetch(owner, part).await?;
-            for entry in part {
-                match found.remove(&entry.id) {
-                    Some(found) => hits.push(MemoryHit {
-                        found,
-                        score: f64::from(entry.score),
-                        coverage: f64::from(entry.coverage),
-                    }),
-                    None => gone.push(&entry.id),
-                }
-            }
-            if hits.len() >= limit {
-                break;
-            }
-        }
-        hits.truncate(limit);
-        if !gone.is_empty() {
-            let mut index = index.write();
-            for id in gone {
-                index.remove(id);
-            }
-        }
-        Ok(hits)
-    }
-
-    async fn fetch(
-        &self,
-        owner: &UserId,
-        entries: &[RankedEntry],
-    ) -> Result<HashMap<EntryId, Found>, MemoryError> {
-        let (mut memories, mut turns) = (Vec::new(), Vec::new());
-        for entry in entries {
-            match &entry.id {
-                EntryId::Memory(id) => memories.push(id.clone()),
-                EntryId::Turn(id) => turns.push(id.clone()),
-            }
-        }
-        let mut found = HashMap::with_capacity(entries.len());
-        if !memories.is_empty() {
-            for memory in self.memories.find(owner, &memories).await? {
-                found.insert(
-                    EntryId::Memory(memory.id.clone()),
-                    Found::Memory(Box::new(memory)),
-                );
-            }
-        }
-        if !turns.is_empty() {
-            for turn in self.turns.find(owner, &turns).await? {
-                found.insert(EntryId::Turn(turn.message.clone()), Found::Turn(turn));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Notes that these were found. Nobody waits for it.
-    pub(super) fn touch(&self, owner: &UserId, hits: &[MemoryHit]) {
-        let ids = hits.iter().filter_map(|hit| match &hit.found {
-            Found::Memory(memory) => Some(memory.id.clone()),
-            Found::Turn(_) => None,
-        });
-        let ids: Vec<MemoryId> = ids.collect();
-        if ids.is_empty() {
-            return;
-        }
-        let (memories, owner, now) = (self.memories.clone(), owner.clone(), self.clock.now());
-        tokio::spawn(async move {
-            if let Err(error) = memories.touch(&owner, &ids, now).await {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "what was found cannot be noted");
-            }
-        });
-    }
 }
 
-fn memory_id(id: EntryId) -> Option<MemoryId> {
+fn memory_id(id: RememberedId) -> Option<MemoryId> {
     match id {
-        EntryId::Memory(id) => Some(id),
-        EntryId::Turn(_) => None,
+        RememberedId::Memory(id) => Some(id),
+        RememberedId::Turn(_) => None,
     }
 }
 

@@ -1,17 +1,56 @@
-//! Storage of the vectors of memories.
+//! Storage of the vectors of what is remembered.
 
 use async_trait::async_trait;
-use majordomo_domain::{MemoryId, UserId};
+use majordomo_domain::{MemoryId, MessageId, UserId};
 
 use super::RepositoryError;
 
-/// The vector of what a memory says.
+/// Something that can be found: memories come before turns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RememberedId {
+    /// A memory.
+    Memory(MemoryId),
+    /// A stored message.
+    Turn(MessageId),
+}
+
+/// What kind of thing can be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RememberedKind {
+    /// Memories.
+    Memory,
+    /// Stored messages.
+    Turn,
+}
+
+impl RememberedId {
+    /// What kind of thing it is.
+    pub const fn kind(&self) -> RememberedKind {
+        match self {
+            Self::Memory(_) => RememberedKind::Memory,
+            Self::Turn(_) => RememberedKind::Turn,
+        }
+    }
+}
+
+/// The vector of a text, to be stored.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MemoryVector {
-    /// The memory.
-    pub memory: MemoryId,
-    /// The revision of the memory that was embedded.
+pub struct NewVector {
+    /// Whose vector it is.
+    pub of: RememberedId,
+    /// The revision of the memory that was embedded; 0 for a turn, which never changes.
     pub revision: u64,
+    /// The vector.
+    pub vector: Vec<f32>,
+}
+
+/// A vector as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredVector {
+    /// Whose vector it is.
+    pub of: RememberedId,
+    /// With which of the owner's revisions it was stored.
+    pub stored: u64,
     /// The vector.
     pub vector: Vec<f32>,
 }
@@ -25,36 +64,52 @@ pub struct VectorSpace {
     pub dimension: u32,
 }
 
-/// Stores one vector for each memory. A vector lives as long as its memory.
+/// How much of what an owner may find has a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VectorCounts {
+    /// Memories.
+    pub memories: u64,
+    /// Stored messages.
+    pub turns: u64,
+}
+
+/// Stores at most one vector for each memory and each message. A vector lives as long as what it is of, and a memory's
+/// until the memory is rewritten.
 #[async_trait]
 pub trait MemoryVectors: Send + Sync {
-    /// Stores vectors of one space for the owner's memories, in place of what they had. Left out is what no longer
-    /// exists or has another revision by now. MUST have reached the disk when it answers.
+    /// Stores vectors of one space for what the owner has, in place of the vectors it had, whatever their space. Left out
+    /// is what no longer exists or has another revision by now. MUST have reached the disk when it answers.
     async fn store(
         &self,
         owner: &UserId,
         space: &VectorSpace,
-        vectors: &[MemoryVector],
+        vectors: &[NewVector],
     ) -> Result<(), RepositoryError>;
 
-    /// The owner's vectors of a space whose memory's id is above `after`, in the order of these ids, at most `limit`.
-    async fn list(
+    /// The owner's vectors of one kind and space that were stored after the revision `after`, in the order of their revisions, at
+    /// most `limit`. Revisions MUST become visible in their order, so that nothing is missed by who asks for more.
+    async fn changes(
         &self,
         owner: &UserId,
         space: &VectorSpace,
-        after: Option<&MemoryId>,
+        kind: RememberedKind,
+        after: u64,
         limit: u32,
-    ) -> Result<Vec<(MemoryId, Vec<f32>)>, RepositoryError>;
+    ) -> Result<Vec<StoredVector>, RepositoryError>;
 
-    /// Memories of any owner that have no vector of this space, at most `limit`: those whose id is above `after`, in the
-    /// order of their ids.
+    /// What has no vector of this space, of any owner, at most `limit`: what comes behind `after` in the order of ids,
+    /// memories first. System messages and empty ones are left out.
     async fn missing(
         &self,
         space: &VectorSpace,
-        after: Option<&MemoryId>,
+        after: Option<&RememberedId>,
         limit: u32,
-    ) -> Result<Vec<(UserId, MemoryId)>, RepositoryError>;
+    ) -> Result<Vec<(UserId, RememberedId)>, RepositoryError>;
 
-    /// How many memories of the owner have a vector of this space.
-    async fn count(&self, owner: &UserId, space: &VectorSpace) -> Result<u64, RepositoryError>;
+    /// How much of what the owner has has a vector of this space.
+    async fn count(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+    ) -> Result<VectorCounts, RepositoryError>;
 }

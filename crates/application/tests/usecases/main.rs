@@ -6,6 +6,7 @@ mod access;
 mod audit;
 mod bounds;
 mod commands;
+mod embedding;
 mod embeddings;
 mod events;
 mod extraction;

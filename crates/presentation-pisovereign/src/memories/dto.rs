@@ -1,7 +1,8 @@
 //! The bodies of `/v1/memories` and what they mean.
 
 use majordomo_application::memory::{
-    Decayed, Found, MemoryHit, MemorySearch, NewMemory, StoredMemory,
+    Decayed, EmbeddingProgress, Found, MemoryHit, MemoryOverview, MemorySearch, NewMemory,
+    StoredMemory,
 };
 use majordomo_application::ports::{MemoryFilter, MemoryOrder};
 use majordomo_domain::{Memory, MemoryAuthor, MemoryKind, MemorySource, MemoryTurn, SessionId};
@@ -279,10 +280,15 @@ pub(crate) struct MemoryHitResponse {
     memory: MemoryResponse,
     /// `memory`, or `turn` for a stored message.
     source: &'static str,
-    /// The share of the question that it or what was said around it covers, 0.0 to 1.0.
+    /// How much it says what is asked, 0.0 to 1.0: the cosine of the angle between its vector and the question's, or
+    /// where one of them has none, the share of the question that it or what was said around it covers.
     similarity: f64,
     /// How well it answers, against the best hit's 1.0.
     relevance: f64,
+    /// Its place by the words it holds, from 1; null where its words do not tell.
+    words_rank: Option<u16>,
+    /// Its place by what it means, from 1; null where that does not tell, or without an embedding model.
+    meaning_rank: Option<u16>,
 }
 
 impl MemoryHitResponse {
@@ -296,8 +302,10 @@ impl MemoryHitResponse {
         Self {
             memory,
             source,
-            similarity: rounded(hit.coverage),
+            similarity: rounded(hit.similarity.unwrap_or(hit.coverage)),
             relevance: rounded(hit.score / best),
+            words_rank: hit.words_rank,
+            meaning_rank: hit.meaning_rank,
         }
     }
 }
@@ -308,6 +316,35 @@ pub(crate) struct MemoryStatsResponse {
     total: u64,
     /// Every type.
     by_type: Vec<TypeCount>,
+    /// How far the embedding model has come; null without one.
+    embedding: Option<EmbeddingResponse>,
+}
+
+/// How far the embedding model has come.
+#[derive(Serialize, JsonSchema)]
+struct EmbeddingResponse {
+    /// Its name.
+    model: String,
+    /// Numbers in its vectors; null before its first answer.
+    dimension: Option<u32>,
+    /// Memories that have a vector.
+    memories: u64,
+    /// Stored messages that have one.
+    turns: u64,
+    /// Why nothing is embedded at present.
+    error: Option<String>,
+}
+
+impl From<EmbeddingProgress> for EmbeddingResponse {
+    fn from(progress: EmbeddingProgress) -> Self {
+        Self {
+            model: progress.model,
+            dimension: progress.dimension,
+            memories: progress.embedded.memories,
+            turns: progress.embedded.turns,
+            error: progress.failure,
+        }
+    }
 }
 
 /// How many memories of a type there are.
@@ -318,11 +355,13 @@ struct TypeCount {
     count: u64,
 }
 
-impl From<Vec<(MemoryKind, u64)>> for MemoryStatsResponse {
-    fn from(counts: Vec<(MemoryKind, u64)>) -> Self {
+impl From<MemoryOverview> for MemoryStatsResponse {
+    fn from(overview: MemoryOverview) -> Self {
         Self {
-            total: counts.iter().map(|(_, count)| count).sum(),
-            by_type: counts
+            total: overview.by_kind.iter().map(|(_, count)| count).sum(),
+            embedding: overview.embedding.map(EmbeddingResponse::from),
+            by_type: overview
+                .by_kind
                 .into_iter()
                 .map(|(kind, count)| TypeCount {
                     memory_type: kind.label(),

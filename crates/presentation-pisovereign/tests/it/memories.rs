@@ -69,6 +69,10 @@ async fn memories_are_searched_with_reasons() {
         (&json!("memory"), &json!(1.0))
     );
     assert_eq!(hit["similarity"], 1.0);
+    assert_eq!(
+        (&hit["words_rank"], &hit["meaning_rank"]),
+        (&json!(1), &json!(null))
+    );
     ask(&site, "/v1/memories/search?q=tea", BOB)
         .await
         .is(200, &json!([]));
@@ -98,7 +102,7 @@ async fn memories_are_counted_and_fade() {
             { "memory_type": "Tool Result", "count": 0 },
             { "memory_type": "Correction", "count": 0 },
             { "memory_type": "Context", "count": 0 },
-        ] }),
+        ], "embedding": null }),
     );
     let decay = || bearer(post("/v1/memories/decay", json!({})), ALICE);
     let nothing = json!({ "processed": 1, "decayed": 0, "removed": 0 });

@@ -3,14 +3,17 @@
 //! [`TurnRepository`](majordomo_application::ports::TurnRepository) must do.
 
 use majordomo_application::ports::{
-    AuditFilter, MemoryFilter, MemoryInsert, MemoryOrder, MemoryVector, VectorSpace,
+    AuditFilter, MemoryFilter, MemoryInsert, MemoryOrder, NewVector, RememberedId, RememberedKind,
+    StoredVector, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
     Importance, Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId,
 };
 
 use super::{Stores, assert_conflict};
-use crate::builders::{answer, at, memory, message_id, record, run_id, session_id, turn, user};
+use crate::builders::{
+    answer, at, erasure, memory, message_id, record, run_id, session_id, turn, user,
+};
 
 const MOST: u64 = 1_000;
 
@@ -130,8 +133,8 @@ pub async fn another_owners_memory_does_not_exist(stores: Stores) {
         .store(&bob, &space, &[vector])
         .await
         .unwrap();
-    assert_eq!(stores.memory_vectors.count(&bob, &space).await.unwrap(), 0);
-    assert_eq!(stores.memory_vectors.count(&ann, &space).await.unwrap(), 0);
+    assert_eq!(memories_with_vector(&stores, "bob", &space).await, 0);
+    assert_eq!(memories_with_vector(&stores, "ann", &space).await, 0);
     let found = stores.memories.find(&ann, &one).await.unwrap();
     assert_eq!(
         (found[0].content.as_str(), found[0].access_count),
@@ -244,7 +247,7 @@ pub async fn a_forgotten_memory_is_gone(stores: Stores) {
     .await;
     let stored = all(&stores, "ann", MemoryOrder::Newest).await;
     let space = space("a", 2);
-    let vectors: Vec<MemoryVector> = stored.iter().map(|m| vector(m, &[1.0, 0.0])).collect();
+    let vectors: Vec<NewVector> = stored.iter().map(|m| vector(m, &[1.0, 0.0])).collect();
     stores
         .memory_vectors
         .store(&owner, &space, &vectors)
@@ -259,10 +262,7 @@ pub async fn a_forgotten_memory_is_gone(stores: Stores) {
         ids(&all(&stores, "ann", MemoryOrder::Newest).await),
         ["memory-ann-1"]
     );
-    assert_eq!(
-        stores.memory_vectors.count(&owner, &space).await.unwrap(),
-        1
-    );
+    assert_eq!(memories_with_vector(&stores, "ann", &space).await, 1);
     let entries = stores
         .audit
         .list(&AuditFilter {
@@ -281,9 +281,34 @@ fn space(model: &str, dimension: u32) -> VectorSpace {
     }
 }
 
-fn vector(memory: &Memory, numbers: &[f32]) -> MemoryVector {
-    MemoryVector {
-        memory: memory.id.clone(),
+async fn memories_with_vector(stores: &Stores, owner: &str, space: &VectorSpace) -> u64 {
+    let count = stores.memory_vectors.count(&user(owner), space).await;
+    count.unwrap().memories
+}
+
+async fn vectors_of(stores: &Stores, owner: &str, space: &VectorSpace) -> Vec<StoredVector> {
+    later_vectors(stores, owner, space, RememberedKind::Memory, 0).await
+}
+
+async fn later_vectors(
+    stores: &Stores,
+    owner: &str,
+    space: &VectorSpace,
+    kind: RememberedKind,
+    after: u64,
+) -> Vec<StoredVector> {
+    let vectors = &stores.memory_vectors;
+    let later = vectors.changes(&user(owner), space, kind, after, 10).await;
+    later.unwrap()
+}
+
+fn remembered(memory: &Memory) -> RememberedId {
+    RememberedId::Memory(memory.id.clone())
+}
+
+fn vector(memory: &Memory, numbers: &[f32]) -> NewVector {
+    NewVector {
+        of: remembered(memory),
         revision: memory.revision,
         vector: numbers.to_vec(),
     }
@@ -303,28 +328,92 @@ pub async fn vectors_of_two_spaces_are_never_mixed(stores: Stores) {
     let vectors = &stores.memory_vectors;
     let first = [vector(&stored[0], &[0.5, -1.25e-7])];
     vectors.store(&owner, &two, &first).await.unwrap();
-    let listed = vectors.list(&owner, &two, None, 10).await.unwrap();
-    assert_eq!(listed, [(stored[0].id.clone(), vec![0.5, -1.25e-7])]);
-    assert_eq!(vectors.list(&owner, &three, None, 10).await.unwrap(), []);
+    let listed = vectors_of(&stores, "ann", &two).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].of, remembered(&stored[0]));
+    assert_eq!(listed[0].vector, [0.5, -1.25e-7]);
+    assert_eq!(vectors_of(&stores, "ann", &three).await, []);
+    let (memories, last) = (RememberedKind::Memory, listed[0].stored);
     assert_eq!(
-        vectors
-            .list(&owner, &two, Some(&stored[0].id), 10)
-            .await
-            .unwrap(),
+        later_vectors(&stores, "ann", &two, memories, last).await,
         []
     );
     let missing = vectors.missing(&two, None, 10).await.unwrap();
-    assert_eq!(missing, [(owner.clone(), stored[1].id.clone())]);
+    assert_eq!(missing, [(owner.clone(), remembered(&stored[1]))]);
     assert_eq!(vectors.missing(&three, None, 10).await.unwrap().len(), 2);
     let again = [vector(&stored[0], &[1.0, 2.0, 3.0])];
     vectors.store(&owner, &three, &again).await.unwrap();
-    assert_eq!(vectors.count(&owner, &two).await.unwrap(), 0);
-    assert_eq!(vectors.count(&owner, &three).await.unwrap(), 1);
-    let after = vectors
-        .missing(&three, Some(&stored[0].id), 10)
-        .await
-        .unwrap();
-    assert_eq!(after, [(owner, stored[1].id.clone())]);
+    assert_eq!(memories_with_vector(&stores, "ann", &two).await, 0);
+    assert_eq!(memories_with_vector(&stores, "ann", &three).await, 1);
+    assert_eq!(memories_with_vector(&stores, "bob", &three).await, 0);
+    let first = remembered(&stored[0]);
+    let after = vectors.missing(&three, Some(&first), 10).await.unwrap();
+    assert_eq!(after, [(owner, remembered(&stored[1]))]);
+}
+
+/// Whoever has read vectors up to a revision finds what was stored or replaced later, in order, and no more.
+pub async fn vectors_are_told_in_the_order_they_were_stored(stores: Stores) {
+    let owner = user("ann");
+    let new: Vec<Memory> = (1..=3).map(|n| memory("ann", n, "text")).collect();
+    insert(&stores, "ann", &new).await;
+    let stored = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let (space, vectors) = (space("small", 2), &stores.memory_vectors);
+    for place in [2, 0, 1, 2] {
+        let one = [vector(&stored[place], &[1.0, 0.0])];
+        vectors.store(&owner, &space, &one).await.unwrap();
+    }
+    let all = vectors_of(&stores, "ann", &space).await;
+    let order: Vec<RememberedId> = all.iter().map(|vector| vector.of.clone()).collect();
+    assert_eq!(order, [0, 1, 2].map(|place| remembered(&stored[place])));
+    assert!(all.is_sorted_by(|a, b| a.stored < b.stored));
+    let memories = RememberedKind::Memory;
+    let first = vectors.changes(&owner, &space, memories, 0, 1).await;
+    assert_eq!(first.unwrap(), all[..1]);
+    let rest = later_vectors(&stores, "ann", &space, memories, all[0].stored).await;
+    assert_eq!(rest, all[1..]);
+}
+
+/// Messages have vectors as memories do, the owner's only, and lose them with their session.
+pub async fn turns_have_vectors_as_long_as_their_session(stores: Stores) {
+    let ann = user("ann");
+    let said = turn("ann", "s", 1, "hello");
+    stores.journal.accept(said.clone()).await.unwrap();
+    stores.journal.finish(answer(&said, "yes")).await.unwrap();
+    insert(&stores, "ann", &[memory("ann", 1, "one")]).await;
+    let (space, vectors) = (space("small", 2), &stores.memory_vectors);
+    let missing = vectors.missing(&space, None, 10).await.unwrap();
+    let mut ids: Vec<RememberedId> = missing.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids.len(), 3);
+    assert!(matches!(ids[0], RememberedId::Memory(_)));
+    let paged = vectors.missing(&space, Some(&ids[0]), 1).await.unwrap();
+    assert_eq!(paged, [(ann.clone(), ids[1].clone())]);
+    let paged = vectors.missing(&space, Some(&ids[1]), 10).await.unwrap();
+    assert_eq!(paged, [(ann.clone(), ids[2].clone())]);
+    let new = |id: &RememberedId| NewVector {
+        of: id.clone(),
+        revision: 0,
+        vector: vec![0.0, 1.0],
+    };
+    let turns: Vec<NewVector> = ids.drain(1..).map(|id| new(&id)).collect();
+    vectors.store(&user("bob"), &space, &turns).await.unwrap();
+    vectors.store(&ann, &space, &turns).await.unwrap();
+    vectors.store(&ann, &space, &turns).await.unwrap();
+    let counts = vectors.count(&ann, &space).await.unwrap();
+    let (memories, turns) = (0, 2);
+    assert_eq!(counts, VectorCounts { memories, turns });
+    let kind = RememberedKind::Turn;
+    let hers = later_vectors(&stores, "ann", &space, kind, 0).await;
+    assert_eq!(hers.len(), 2);
+    assert_eq!(vectors_of(&stores, "ann", &space).await, []);
+    assert_eq!(later_vectors(&stores, "bob", &space, kind, 0).await, []);
+    let deleted = stores
+        .sessions
+        .delete(&ann, &session_id("s"), &erasure())
+        .await;
+    assert!(deleted.unwrap());
+    assert_eq!(later_vectors(&stores, "ann", &space, kind, 0).await, []);
+    let missing = vectors.missing(&space, None, 10).await.unwrap();
+    assert_eq!(missing.len(), 1);
 }
 
 /// A memory that says something else has no vector until it is embedded anew; one that only faded keeps it.
@@ -343,19 +432,19 @@ pub async fn a_rewritten_memory_loses_its_vector(stores: Stores) {
         .replace(&owner, &first, false)
         .await
         .unwrap();
-    assert_eq!(vectors.count(&owner, &space).await.unwrap(), 1);
+    assert_eq!(memories_with_vector(&stores, "ann", &space).await, 1);
     let second = stores.memories.changes(&owner, 0, 10).await.unwrap();
     stores
         .memories
         .replace(&owner, &second, true)
         .await
         .unwrap();
-    assert_eq!(vectors.count(&owner, &space).await.unwrap(), 0);
+    assert_eq!(memories_with_vector(&stores, "ann", &space).await, 0);
     vectors
         .store(&owner, &space, &[vector(&second[0], &[1.0, 0.0])])
         .await
         .unwrap();
-    assert_eq!(vectors.count(&owner, &space).await.unwrap(), 0);
+    assert_eq!(memories_with_vector(&stores, "ann", &space).await, 0);
 }
 
 /// Messages are read as turns: by session and position, newer sessions only, the owner's only.

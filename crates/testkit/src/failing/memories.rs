@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    MemoryFilter, MemoryInsert, MemoryRepository, MemoryVector, MemoryVectors, RepositoryError,
-    SessionMark, TurnRepository, VectorSpace,
+    MemoryFilter, MemoryInsert, MemoryRepository, MemoryVectors, NewVector, RememberedId,
+    RememberedKind, RepositoryError, SessionMark, StoredVector, TurnRepository, VectorCounts,
+    VectorSpace,
 };
 use majordomo_domain::{
     AuditRecord, Memory, MemoryId, MemoryKind, MemoryTurn, MessageId, SessionId, Timestamp, UserId,
@@ -98,7 +99,7 @@ impl MemoryVectors for FailingStore {
         &self,
         owner: &UserId,
         space: &VectorSpace,
-        vectors: &[MemoryVector],
+        vectors: &[NewVector],
     ) -> Result<(), RepositoryError> {
         self.call(
             "memory_vectors.store",
@@ -107,16 +108,18 @@ impl MemoryVectors for FailingStore {
         .await
     }
 
-    async fn list(
+    async fn changes(
         &self,
         owner: &UserId,
         space: &VectorSpace,
-        after: Option<&MemoryId>,
+        kind: RememberedKind,
+        after: u64,
         limit: u32,
-    ) -> Result<Vec<(MemoryId, Vec<f32>)>, RepositoryError> {
+    ) -> Result<Vec<StoredVector>, RepositoryError> {
         self.call(
-            "memory_vectors.list",
-            self.memory_vectors.list(owner, space, after, limit),
+            "memory_vectors.changes",
+            self.memory_vectors
+                .changes(owner, space, kind, after, limit),
         )
         .await
     }
@@ -124,9 +127,9 @@ impl MemoryVectors for FailingStore {
     async fn missing(
         &self,
         space: &VectorSpace,
-        after: Option<&MemoryId>,
+        after: Option<&RememberedId>,
         limit: u32,
-    ) -> Result<Vec<(UserId, MemoryId)>, RepositoryError> {
+    ) -> Result<Vec<(UserId, RememberedId)>, RepositoryError> {
         self.call(
             "memory_vectors.missing",
             self.memory_vectors.missing(space, after, limit),
@@ -134,7 +137,11 @@ impl MemoryVectors for FailingStore {
         .await
     }
 
-    async fn count(&self, owner: &UserId, space: &VectorSpace) -> Result<u64, RepositoryError> {
+    async fn count(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+    ) -> Result<VectorCounts, RepositoryError> {
         self.call(
             "memory_vectors.count",
             self.memory_vectors.count(owner, space),

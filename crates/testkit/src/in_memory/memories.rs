@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, MemoryVector, MemoryVectors,
-    RepositoryError, SessionMark, TurnRepository, VectorSpace,
+    MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, MemoryVectors, NewVector,
+    RememberedId, RememberedKind, RepositoryError, SessionMark, StoredVector, TurnRepository,
+    VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
     AuditRecord, Memory, MemoryId, MemoryKind, MemoryTurn, Message, MessageId, Role, SessionId,
@@ -18,8 +19,16 @@ use super::{InMemoryStore, State, count};
 #[derive(Default)]
 pub(super) struct Remembered {
     memories: BTreeMap<MemoryId, Memory>,
-    vectors: BTreeMap<MemoryId, (VectorSpace, Vec<f32>)>,
+    vectors: BTreeMap<RememberedId, Kept>,
     revisions: BTreeMap<UserId, u64>,
+}
+
+/// A vector.
+struct Kept {
+    owner: UserId,
+    space: VectorSpace,
+    revision: u64,
+    vector: Vec<f32>,
 }
 
 impl Remembered {
@@ -141,7 +150,8 @@ impl MemoryRepository for InMemoryStore {
             };
             replaced += 1;
             if rewritten {
-                kept.vectors.remove(&memory.id);
+                kept.vectors
+                    .remove(&RememberedId::Memory(memory.id.clone()));
             }
         }
         Ok(replaced)
@@ -174,7 +184,8 @@ impl MemoryRepository for InMemoryStore {
         for id in ids {
             if state.remembered.owned(owner, id).is_some() {
                 state.remembered.memories.remove(id);
-                state.remembered.vectors.remove(id);
+                let id = RememberedId::Memory(id.clone());
+                state.remembered.vectors.remove(&id);
                 deleted += 1;
             }
         }
@@ -194,81 +205,129 @@ impl MemoryRepository for InMemoryStore {
     }
 }
 
+impl State {
+    /// Whether the owner has this, at this revision where it is a memory.
+    fn has(&self, owner: &UserId, of: &RememberedId, revision: Option<u64>) -> bool {
+        match of {
+            RememberedId::Memory(id) => {
+                let memory = self.remembered.memories.get(id);
+                let own = memory.filter(|memory| memory.owner == *owner);
+                own.is_some_and(|own| revision.is_none_or(|revision| revision == own.revision))
+            }
+            RememberedId::Turn(id) => self.messages_of(owner).any(|message| message.id == *id),
+        }
+    }
+
+    /// The owner's vectors of a space, in any order. One whose message was deleted is none.
+    fn vectors_of<'a>(
+        &'a self,
+        owner: &'a UserId,
+        space: &'a VectorSpace,
+    ) -> impl Iterator<Item = (&'a RememberedId, &'a Kept)> {
+        let of = self.remembered.vectors.iter();
+        of.filter(|(_, kept)| kept.owner == *owner && kept.space == *space)
+            .filter(|(id, _)| self.has(owner, id, None))
+    }
+}
+
 #[async_trait]
 impl MemoryVectors for InMemoryStore {
     async fn store(
         &self,
         owner: &UserId,
         space: &VectorSpace,
-        vectors: &[MemoryVector],
+        vectors: &[NewVector],
     ) -> Result<(), RepositoryError> {
-        let kept = &mut self.state().remembered;
+        let mut state = self.state();
         for vector in vectors {
-            let current = kept
-                .owned(owner, &vector.memory)
-                .is_some_and(|memory| memory.revision == vector.revision);
-            if current {
-                let value = (space.clone(), vector.vector.clone());
-                kept.vectors.insert(vector.memory.clone(), value);
+            let revision = state.remembered.next_revision(owner);
+            if state.has(owner, &vector.of, Some(vector.revision)) {
+                let kept = Kept {
+                    owner: owner.clone(),
+                    space: space.clone(),
+                    revision,
+                    vector: vector.vector.clone(),
+                };
+                state.remembered.vectors.insert(vector.of.clone(), kept);
             }
         }
         Ok(())
     }
 
-    async fn list(
+    async fn changes(
         &self,
         owner: &UserId,
         space: &VectorSpace,
-        after: Option<&MemoryId>,
+        kind: RememberedKind,
+        after: u64,
         limit: u32,
-    ) -> Result<Vec<(MemoryId, Vec<f32>)>, RepositoryError> {
+    ) -> Result<Vec<StoredVector>, RepositoryError> {
         let state = self.state();
-        let listed = state
-            .remembered
-            .vectors_of(owner, space)
-            .filter(|(id, _)| after.is_none_or(|after| *id > after))
-            .take(count(limit));
-        Ok(listed.map(|(id, v)| (id.clone(), v.clone())).collect())
+        let changed = state.vectors_of(owner, space);
+        let mut changed: Vec<StoredVector> = changed
+            .filter(|(of, kept)| kept.revision > after && of.kind() == kind)
+            .map(|(of, kept)| StoredVector {
+                of: of.clone(),
+                stored: kept.revision,
+                vector: kept.vector.clone(),
+            })
+            .collect();
+        changed.sort_by_key(|vector| vector.stored);
+        changed.truncate(count(limit));
+        Ok(changed)
     }
 
     async fn missing(
         &self,
         space: &VectorSpace,
-        after: Option<&MemoryId>,
+        after: Option<&RememberedId>,
         limit: u32,
-    ) -> Result<Vec<(UserId, MemoryId)>, RepositoryError> {
+    ) -> Result<Vec<(UserId, RememberedId)>, RepositoryError> {
         let state = self.state();
-        let kept = &state.remembered;
-        let missing = kept
-            .memories
-            .values()
-            .filter(|memory| after.is_none_or(|after| memory.id > *after))
-            .filter(|memory| kept.vectors.get(&memory.id).is_none_or(|v| v.0 != *space))
-            .take(count(limit));
-        Ok(missing.map(|m| (m.owner.clone(), m.id.clone())).collect())
+        let memories = state.remembered.memories.values();
+        let memories = memories.map(|memory| {
+            let id = RememberedId::Memory(memory.id.clone());
+            (memory.owner.clone(), id)
+        });
+        let turns = state.conversations.values().flat_map(|conversation| {
+            let said = conversation.messages.iter().filter(|m| is_turn(m));
+            said.map(|message| {
+                let id = RememberedId::Turn(message.id.clone());
+                (conversation.session.owner.clone(), id)
+            })
+        });
+        let mut missing: Vec<(UserId, RememberedId)> = memories
+            .chain(turns)
+            .filter(|(_, id)| after.is_none_or(|after| id > after))
+            .filter(|(_, id)| {
+                let kept = state.remembered.vectors.get(id);
+                kept.is_none_or(|kept| kept.space != *space)
+            })
+            .collect();
+        missing.sort_by(|a, b| a.1.cmp(&b.1));
+        missing.truncate(count(limit));
+        Ok(missing)
     }
 
-    async fn count(&self, owner: &UserId, space: &VectorSpace) -> Result<u64, RepositoryError> {
+    async fn count(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+    ) -> Result<VectorCounts, RepositoryError> {
         let state = self.state();
-        let vectors = state.remembered.vectors_of(owner, space).count();
-        Ok(u64::try_from(vectors).unwrap_or(u64::MAX))
+        let mut counts = VectorCounts::default();
+        for (id, _) in state.vectors_of(owner, space) {
+            match id {
+                RememberedId::Memory(_) => counts.memories += 1,
+                RememberedId::Turn(_) => counts.turns += 1,
+            }
+        }
+        Ok(counts)
     }
 }
 
-impl Remembered {
-    fn vectors_of<'a>(
-        &'a self,
-        owner: &UserId,
-        space: &VectorSpace,
-    ) -> impl Iterator<Item = (&'a MemoryId, &'a Vec<f32>)> {
-        let (owner, space) = (owner.clone(), space.clone());
-        self.vectors
-            .iter()
-            .filter(move |(id, (of, _))| {
-                *of == space && self.memories.get(*id).is_some_and(|m| m.owner == owner)
-            })
-            .map(|(id, (_, vector))| (id, vector))
-    }
+fn is_turn(message: &Message) -> bool {
+    message.role != Role::System && !message.text.is_empty()
 }
 
 fn turn(message: &Message) -> MemoryTurn {
@@ -333,7 +392,7 @@ impl TurnRepository for InMemoryStore {
         let turns = state
             .messages_of(owner)
             .filter(|message| message.session == *session && message.seq > after)
-            .filter(|message| message.role != Role::System && !message.text.is_empty())
+            .filter(|message| is_turn(message))
             .take(count(limit));
         Ok(turns.map(turn).collect())
     }

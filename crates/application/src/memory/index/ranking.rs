@@ -11,8 +11,9 @@ use std::sync::PoisonError;
 
 use majordomo_domain::Timestamp;
 
-use super::{Entry, EntryId, MemoryIndex, NONE, Posting, at, at_mut, prefix, to_f32};
+use super::{Entry, MemoryIndex, NONE, Posting, at, at_mut, prefix, to_f32};
 use crate::memory::words;
+use crate::ports::RememberedId;
 
 /// BM25: how soon repeating a word stops to count, and how much long texts are held back.
 const K1: f32 = 1.2;
@@ -78,10 +79,25 @@ pub(crate) struct RankingQuery<'a> {
     pub(crate) feedback: bool,
 }
 
-/// An answer.
+impl RankingQuery<'_> {
+    /// The same with another text.
+    pub(crate) const fn asking<'a>(&self, text: &'a str) -> RankingQuery<'a> {
+        RankingQuery {
+            text,
+            now: self.now,
+            dates: self.dates,
+            limit: self.limit,
+            turns: self.turns,
+            postings: self.postings,
+            feedback: self.feedback,
+        }
+    }
+}
+
+/// An answer by words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RankedEntry {
-    pub(crate) id: EntryId,
+    pub(super) position: u32,
     /// Larger is better; comparable within one answer only.
     pub(crate) score: f32,
     /// The share of the question's words, by what they tell, that it or its neighbours hold.
@@ -156,6 +172,13 @@ impl MemoryIndex {
         let ranked = self.weigh_up(query, &stems, &sums);
         self.keep_sums(sums);
         ranked
+    }
+
+    /// Whether the question may be answered by such an entry.
+    pub(super) fn is_wanted(&self, query: &RankingQuery<'_>, position: u32) -> bool {
+        at(&self.entries, position).is_some_and(|entry| {
+            !entry.is_removed && (query.turns || matches!(entry.id, RememberedId::Memory(_)))
+        })
     }
 
     /// Sums that are all zero, one for each entry.
@@ -409,22 +432,14 @@ impl MemoryIndex {
                 + COVERAGE * sum(&sums.coverage) / all_tell
                 + when(asked.contains(&entry.speaker), SPEAKER)
                 + when(asks_when && entry.tells_time, TIME)
-                + query
-                    .dates
-                    .map_or(0.0, |dates| dated(dates, entry.created_at))
-                + IMPORTANCE * entry.importance
-                + RECENCY * recency(entry.created_at, query.now)
+                + besides(entry, query)
         };
-        let is_wanted = |position: &u32| {
-            query.turns
-                || at(&self.entries, *position)
-                    .is_some_and(|entry| matches!(entry.id, EntryId::Memory(_)))
-        };
-        let wanted: Vec<u32> = sums.found.iter().copied().filter(is_wanted).collect();
+        let found = sums.found.iter().copied();
+        let wanted: Vec<u32> = found.filter(|at| self.is_wanted(query, *at)).collect();
         let ranked = best(&wanted, query.limit, score);
         let ranked = ranked.into_iter().filter_map(|position| {
             Some(RankedEntry {
-                id: at(&self.entries, position)?.id.clone(),
+                position,
                 score: score(&position),
                 coverage: at(&sums.coverage, position).copied()? / all_tell,
             })
@@ -442,6 +457,14 @@ impl Sums {
             *sum += times;
         }
     }
+}
+
+/// What an entry has by itself, whatever it says: lying in the time that is asked for, importance, age.
+pub(super) fn besides(entry: &Entry, query: &RankingQuery<'_>) -> f32 {
+    let dated = query.dates.map(|dates| dated(dates, entry.created_at));
+    dated.unwrap_or_default()
+        + IMPORTANCE * entry.importance
+        + RECENCY * recency(entry.created_at, query.now)
 }
 
 /// What the time `at` adds where the question names the time between the other two.
@@ -465,7 +488,7 @@ fn recency(at: Timestamp, now: Timestamp) -> f32 {
 }
 
 /// The `most` positions with the largest scores, the largest first; of equal ones the newest.
-fn best(positions: &[u32], most: usize, score: impl Fn(&u32) -> f32) -> Vec<u32> {
+pub(super) fn best(positions: &[u32], most: usize, score: impl Fn(&u32) -> f32) -> Vec<u32> {
     let mut scored: Vec<(f32, u32)> = positions.iter().map(|p| (score(p), *p)).collect();
     let better = |a: &(f32, u32), b: &(f32, u32)| -> Ordering {
         b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1))

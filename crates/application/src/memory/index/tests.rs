@@ -4,8 +4,8 @@ use majordomo_domain::{MemoryId, SessionId, Timestamp};
 
 use super::*;
 
-fn id(number: usize) -> EntryId {
-    EntryId::Memory(MemoryId::parse(format!("m{number}")).unwrap())
+fn id(number: usize) -> RememberedId {
+    RememberedId::Memory(MemoryId::parse(format!("m{number}")).unwrap())
 }
 
 fn index(texts: &[&str]) -> MemoryIndex {
@@ -39,8 +39,12 @@ fn asking(text: &str) -> RankingQuery<'_> {
     }
 }
 
-fn first(index: &MemoryIndex, text: &str) -> Option<EntryId> {
-    index.rank(&asking(text)).into_iter().next().map(|r| r.id)
+fn first(index: &MemoryIndex, text: &str) -> Option<RememberedId> {
+    index
+        .find(&asking(text), None)
+        .into_iter()
+        .next()
+        .map(|r| r.id)
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn an_answer_is_found_by_its_question() {
         "Ben: The violin, for ten years",
         "Anna: Lovely weather",
     ]);
-    let found = index.rank(&asking("which instrument is played?"));
+    let found = index.find(&asking("which instrument is played?"), None);
     let places: Vec<_> = found.iter().map(|ranked| ranked.id.clone()).collect();
     assert!(
         places.iter().position(|place| *place == id(2)) < Some(2),
@@ -87,7 +91,7 @@ fn a_named_time_moves_what_was_said_then_forward() {
             dates: i64::try_from(expected).ok().map(|d| (day(d), day(d + 1))),
             ..asking("tea")
         };
-        assert_eq!(index.rank(&query).first().unwrap().id, id(expected));
+        assert_eq!(index.find(&query, None).first().unwrap().id, id(expected));
     }
 }
 
@@ -104,6 +108,56 @@ fn importance_decides_between_equals() {
     assert_eq!(first(&index, "tea"), Some(id(0)));
 }
 
+#[test]
+fn both_rankings_count_and_a_neighbour_in_meaning_helps() {
+    let mut index = index(&["tea", "tea and cake", "rain", "snow"]);
+    for (number, vector) in [[0.0, 1.0], [0.0, 1.0], [1.0, 0.2], [0.5, 1.0]]
+        .iter()
+        .enumerate()
+    {
+        index.put_vector(&id(number), vector);
+    }
+    let found = index.find(&asking("tea"), Some(&[1.0, 0.0]));
+    let places: Vec<_> = found.iter().map(|found| found.id.clone()).collect();
+    assert_eq!(places.len(), 4);
+    let best = &found[0];
+    assert!(best.words_rank.is_some() && best.meaning_rank.is_some());
+    let rain = found.iter().find(|found| found.id == id(2)).unwrap();
+    assert_eq!(rain.meaning_rank, Some(1));
+    let snow = found.iter().find(|found| found.id == id(3)).unwrap();
+    assert_eq!(snow.meaning_rank, Some(2));
+    // A vector that cannot be compared changes nothing.
+    let plain = index.find(&asking("tea"), None);
+    assert_eq!(index.find(&asking("tea"), Some(&[1.0])), plain);
+    assert!(plain.iter().all(|found| found.similarity.is_none()));
+}
+
+#[test]
+fn an_entry_keeps_its_vector_until_it_gets_another_one_or_goes() {
+    let mut index = index(&["green tea", "black tea"]);
+    let asked = [1.0_f32, 0.0];
+    let similarity = |index: &MemoryIndex, number: usize| {
+        let found = index.find(&asking("something else"), Some(&asked));
+        let found = found.into_iter().find(|found| found.id == id(number));
+        found.and_then(|found| found.similarity)
+    };
+    index.put_vector(&id(0), &[1.0, 0.0]);
+    index.put_vector(&id(1), &[1.0, 1.0]);
+    index.put_vector(&id(7), &[1.0, 1.0]);
+    put(&mut index, 0, "coffee", None);
+    assert!(similarity(&index, 0).unwrap() > 0.99);
+    index.put_vector(&id(0), &[0.0, 1.0]);
+    assert!(similarity(&index, 0).unwrap() < 0.01);
+    index.remove(&id(0));
+    assert_eq!(similarity(&index, 0), None);
+    assert!((0.7..0.72).contains(&similarity(&index, 1).unwrap()));
+    index.clear_vectors();
+    assert_eq!(similarity(&index, 1), None);
+    // Another space has vectors of another length.
+    index.put_vector(&id(1), &[1.0, 0.0, 0.0]);
+    assert_eq!(index.find(&asking("else"), Some(&[1.0, 0.0, 0.0])).len(), 1);
+}
+
 proptest::proptest! {
     #[test]
     fn any_question_has_at_most_the_answers_asked_for(
@@ -113,7 +167,7 @@ proptest::proptest! {
     ) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let index = index(&texts);
-        let found = index.rank(&RankingQuery { limit, ..asking(&question) });
+        let found = index.find(&RankingQuery { limit, ..asking(&question) }, None);
         proptest::prop_assert!(found.len() <= limit);
         proptest::prop_assert!(found.windows(2).all(|w| w[0].score >= w[1].score));
         proptest::prop_assert!(found.iter().all(|r| r.score.is_finite() && r.coverage <= 1.001));

@@ -1,136 +1,20 @@
-//! Measures how well memory recalls: loads a `LoCoMo` file into a fresh server through the public API, one user for each
-//! conversation and one memory for each turn, asks every question and compares with the evidence turns.
-//!
-//! `memory_bench SERVER FILE`; `cargo xtask bench memory --data FILE` builds the server and runs it.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::as_conversions,
-    clippy::cast_precision_loss,
-    clippy::format_collect,
-    clippy::format_push_string,
-    reason = "a measurement that goes wrong ends with its cause"
-)]
+//! How well memory recalls the conversations of a `LoCoMo` file: one user for each conversation and one memory for each
+//! turn; every question is asked and the answer compared with the evidence turns.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
-use reqwest::Client;
 use serde_json::{Value, json};
+
+use crate::percentiles;
+use crate::server::Server;
 
 /// Hits asked for: enough that ten sessions are among them.
 const HITS: usize = 100;
 /// Memories stored with one request.
 const BATCH: usize = 1_000;
-const START: Duration = Duration::from_secs(30);
-
-/// A server that ends with this.
-struct Server {
-    process: Child,
-    url: String,
-    client: Client,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn key(user: usize) -> String {
-    format!("sk-memory-bench-{user:04}")
-}
-
-impl Server {
-    async fn start(program: &Path, data: &Path, users: usize) -> Self {
-        let mut config =
-            String::from("[security]\nrate_limit_enabled = false\n[security.api_key_users]\n");
-        for user in 0..users {
-            config += &format!(
-                "\"{}\" = \"00000000-0000-4000-8000-{user:012}\"\n",
-                key(user)
-            );
-        }
-        std::fs::write(data.join("config.toml"), config).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new(program)
-            .arg("--data-dir")
-            .arg(data)
-            .args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // The client needs a provider of cryptography even where it speaks plain HTTP.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let server = Self {
-            process,
-            url: format!("http://127.0.0.1:{port}"),
-            client: Client::builder()
-                .timeout(Duration::from_mins(1))
-                .build()
-                .unwrap(),
-        };
-        let begun = Instant::now();
-        while server
-            .client
-            .get(format!("{}/health", server.url))
-            .send()
-            .await
-            .is_err()
-        {
-            assert!(begun.elapsed() < START, "the server does not answer");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        server
-    }
-
-    async fn import(&self, user: usize, memories: &[Value]) -> Vec<String> {
-        let request = self.client.post(format!("{}/v1/memories/import", self.url));
-        let request = request
-            .bearer_auth(key(user))
-            .json(&json!({ "memories": memories }));
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
-        let answer: Value = answer.json().await.unwrap();
-        let ids = answer["ids"].as_array().unwrap();
-        ids.iter()
-            .map(|id| id.as_str().unwrap().to_owned())
-            .collect()
-    }
-
-    async fn search(&self, user: usize, question: &str) -> (Vec<String>, Duration) {
-        let begun = Instant::now();
-        let words: String = question
-            .bytes()
-            .map(|byte| format!("%{byte:02x}"))
-            .collect();
-        let url = format!("{}/v1/memories/search?limit={HITS}&q={words}", self.url);
-        let request = self.client.get(url);
-        let answer = request.bearer_auth(key(user)).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let hits: Value = answer.json().await.unwrap();
-        let took = begun.elapsed();
-        let hits = hits.as_array().unwrap().iter();
-        (
-            hits.map(|hit| hit["id"].as_str().unwrap().to_owned())
-                .collect(),
-            took,
-        )
-    }
-}
 
 /// A conversation as memories, the name and session of each, and its questions.
 struct Conversation {
@@ -210,18 +94,13 @@ fn distinct(list: impl Iterator<Item = usize>) -> Vec<usize> {
     distinct
 }
 
-#[tokio::main]
-async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [program, file] = arguments.as_slice() else {
-        println!("memory_bench SERVER FILE");
-        std::process::exit(2);
-    };
+/// Measures on a fresh server with these settings.
+pub(crate) async fn measure(program: &Path, file: &str, settings: &str) {
     let data: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let conversations: Vec<Conversation> =
         data.as_array().unwrap().iter().map(conversation).collect();
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(Path::new(program), folder.path(), conversations.len()).await;
+    let server = Server::start(program, folder.path(), conversations.len(), settings).await;
     let (mut stored, begun) = (0, Instant::now());
     let mut names: Vec<HashMap<String, usize>> = Vec::new();
     for (user, conversation) in conversations.iter().enumerate() {
@@ -235,10 +114,15 @@ async fn main() {
         names.push(places);
     }
     let rate = stored as f64 / begun.elapsed().as_secs_f64();
+    if !settings.is_empty() {
+        for (user, places) in names.iter().enumerate() {
+            server.embed_all(user, places.len()).await;
+        }
+    }
     let (mut sums, mut times, mut questions) = ([0.0; 4], Vec::new(), 0);
     for (user, conversation) in conversations.iter().enumerate() {
         for (question, evidence) in &conversation.questions {
-            let (hits, took) = server.search(user, question).await;
+            let (hits, took) = server.search(user, question, HITS).await;
             let turns: Vec<&(String, usize)> = hits
                 .iter()
                 .map(|id| &conversation.turns[names[user][id]])
@@ -258,18 +142,13 @@ async fn main() {
             ]) {
                 *sum += value;
             }
-            times.push(took.as_secs_f64() * 1e3);
+            times.push(took);
             questions += 1;
         }
     }
-    times.sort_by(f64::total_cmp);
     let share = |place: usize| sums[place] / f64::from(questions);
-    println!("{stored} turns stored, {rate:.0}/s; {questions} questions");
+    println!("LoCoMo: {stored} turns stored, {rate:.0}/s; {questions} questions");
     println!("turn recall@5 {:.3}, @10 {:.3}", share(0), share(1));
     println!("session recall@5 {:.3}, @10 {:.3}", share(2), share(3));
-    println!(
-        "one search of {HITS} hits: p50 {:.2} ms, p99 {:.2} ms",
-        times[times.len() / 2],
-        times[times.len() * 99 / 100]
-    );
+    println!("one search of {HITS} hits: {}", percentiles(times));
 }
