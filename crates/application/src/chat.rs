@@ -4,6 +4,7 @@ mod admission;
 mod commands;
 mod context;
 mod draft;
+mod end;
 mod error;
 mod failures;
 mod following;
@@ -16,6 +17,7 @@ mod recovery;
 mod reply;
 mod service;
 mod sessions;
+mod step;
 mod traces;
 mod turn;
 

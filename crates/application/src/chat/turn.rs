@@ -1,9 +1,7 @@
 //! One turn: the agent loop between a question and its answer.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use majordomo_domain::{
     Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, ToolCall,
@@ -14,89 +12,23 @@ use tracing::Instrument as _;
 
 use super::context;
 use super::draft::{Draft, OpenCall};
+use super::end::End;
 use super::loop_breaker::LoopBreaker;
 use super::queue::PendingTurn;
-use super::service::{ChatService, without_nul};
+use super::service::ChatService;
+use super::step::{Step, read_step};
 use super::traces;
-use crate::error::ServiceError as _;
 use crate::memory::{AnsweredTurn, Embedding};
 use crate::models::{ModelsError, estimate_prompt_tokens};
 use crate::ports::{
-    Answer, Durability, FinishReason, MessageWindow, ModelDelta, ModelError, ModelErrorKind,
-    ModelMessage, ModelRequest, ModelStream, RememberedId, RepositoryError, ToolContext,
+    Answer, Durability, FinishReason, MessageWindow, ModelError, ModelMessage, ModelRequest,
+    RememberedId, ToolContext,
 };
 use crate::runs::JournalWriter;
-use crate::usage::{BudgetError, Ending, Payer, PlannedCall};
+use crate::usage::{Ending, Payer, PlannedCall};
 
-/// Most that a model may write in a turn, in bytes over all steps, reasoning and tool calls included: one that never
-/// stops must not fill the memory.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
-/// Tool calls of one step at most.
-const MAX_CALLS: usize = 64;
 /// Largest part of the context window kept free for the answer when no maximum is asked for: one quarter.
 const ANSWER_SHARE: u64 = 4;
-
-/// How the loop came to its end.
-struct End {
-    status: RunStatus,
-    reason: String,
-    error: Option<String>,
-}
-
-impl End {
-    fn completed(reason: FinishReason) -> Self {
-        Self {
-            status: RunStatus::Completed,
-            reason: reason.as_str().to_owned(),
-            error: None,
-        }
-    }
-
-    fn failed(reason: &str, error: impl Into<String>) -> Self {
-        Self {
-            status: RunStatus::Failed,
-            reason: reason.to_owned(),
-            error: Some(error.into()),
-        }
-    }
-
-    fn cut(status: RunStatus, reason: &str) -> Self {
-        Self {
-            status,
-            reason: reason.to_owned(),
-            error: Some(format!("The answer was {reason}")),
-        }
-    }
-}
-
-impl From<RepositoryError> for End {
-    fn from(error: RepositoryError) -> Self {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "a run's journal cannot be written"
-        );
-        Self::failed("storage", "Storage is unavailable")
-    }
-}
-
-impl From<BudgetError> for End {
-    fn from(error: BudgetError) -> Self {
-        Self::failed(error.code(), error.public_message())
-    }
-}
-
-impl From<ModelError> for End {
-    fn from(error: ModelError) -> Self {
-        Self::failed(error.code(), error.message)
-    }
-}
-
-/// One answer of a model.
-#[derive(Default)]
-struct Step {
-    text: String,
-    calls: Vec<ToolCall>,
-}
 
 impl ChatService {
     /// Runs a turn to its end. `Err` names the reason when the end could not be stored. At shutdown a turn that has shown
@@ -517,88 +449,5 @@ fn log_end(status: RunStatus, reason: &str, error: &str) {
 fn push_hops(writer: &mut JournalWriter, hops: Vec<Hop>) {
     for hop in hops {
         writer.push(RunEventKind::Hop(hop));
-    }
-}
-
-/// Reads one model answer to its end; `broke` is told when the model fails meanwhile. While a piece of the journal is being written the next deltas are read already.
-async fn read_step(
-    mut stream: ModelStream,
-    writer: &mut JournalWriter,
-    draft: &mut Draft,
-    broke: impl Fn(&ModelError),
-) -> Result<(Step, FinishReason), End> {
-    let mut step = Step::default();
-    let before = draft.usage;
-    loop {
-        let delta = tokio::select! {
-            biased;
-            delta = stream.next(), if !writer.is_full() => delta,
-            written = writer.progress(), if !writer.is_idle() => { written?; continue; }
-        };
-        let broke_off =
-            || ModelError::new(ModelErrorKind::Malformed, "The model's answer broke off");
-        match delta
-            .unwrap_or_else(|| Err(broke_off()))
-            .inspect_err(&broke)?
-        {
-            ModelDelta::Text(text) => {
-                let text = without_nul(text);
-                draft.written += text.len();
-                if step.text.is_empty() && !draft.text.is_empty() {
-                    push_text(writer, draft, "\n\n".to_owned());
-                }
-                step.text.push_str(&text);
-                push_text(writer, draft, text);
-            }
-            ModelDelta::Reasoning(text) => {
-                draft.written += text.len();
-                writer.push(RunEventKind::Reasoning(text));
-            }
-            ModelDelta::ToolCallStarted { id, name, .. } => {
-                if step.calls.len() == MAX_CALLS {
-                    return Err(End::failed(
-                        "malformed",
-                        "The model asked for too many tools at once",
-                    ));
-                }
-                draft.written += id.len() + name.len();
-                step.calls.push(ToolCall {
-                    id,
-                    name,
-                    arguments: String::new(),
-                });
-            }
-            ModelDelta::ToolCallArguments { index, fragment } => {
-                if let Some(call) = step.calls.get_mut(index) {
-                    draft.written += fragment.len();
-                    call.arguments.push_str(&fragment);
-                }
-            }
-            ModelDelta::Usage(usage) => draft.usage = before.plus(usage),
-            ModelDelta::Finish(reason) => {
-                make_ids_unique(&mut step.calls, &mut draft.call_ids);
-                return Ok((step, reason));
-            }
-        }
-        if draft.written > MAX_ANSWER {
-            return Ok((Step::default(), FinishReason::Length));
-        }
-    }
-}
-
-fn push_text(writer: &mut JournalWriter, draft: &mut Draft, text: String) {
-    draft.text.push_str(&text);
-    writer.push(RunEventKind::Text(text));
-}
-
-/// Some providers number the calls of every answer anew, or name none: within a run names must differ.
-fn make_ids_unique(calls: &mut [ToolCall], taken: &mut HashSet<String>) {
-    for call in calls {
-        let mut number = taken.len();
-        while call.id.is_empty() || taken.contains(&call.id) {
-            call.id = format!("call_{number}");
-            number += 1;
-        }
-        taken.insert(call.id.clone());
     }
 }
