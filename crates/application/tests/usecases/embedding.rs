@@ -26,7 +26,7 @@ struct Topics;
 
 #[async_trait]
 impl Embedder for Topics {
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "topics"
     }
 

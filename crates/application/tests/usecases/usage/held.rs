@@ -5,14 +5,14 @@ use std::sync::Arc;
 use majordomo_application::models::CompletionService;
 use majordomo_application::ports::ModelRequest;
 use majordomo_application::usage::{
-    Accounting, BudgetConfig, Budgets, Ending, Payer, PeriodLimits, PlannedCall, Price, PriceTable,
-    UsageSpool,
+    Accounting, BudgetConfig, BudgetError, Budgets, Ending, Payer, PeriodLimits, PlannedCall,
+    Price, PriceTable, UsageSpool,
 };
 use majordomo_application::{ErrorKind, ServiceError as _};
 use majordomo_domain::{BudgetLimit, MicroUsd, ModelRef, Timestamp};
 use majordomo_testkit::{FixedClock, InMemoryStore};
 
-use super::{Books, answer, exhausted, model, tokens_a_day, used};
+use super::{Books, answer, calculates, exhausted, model, tokens_a_day, used};
 use crate::support::{alice, drain, say};
 
 /// Where a budget applies, no answer is longer than what was set aside for it.
@@ -166,4 +166,52 @@ async fn the_dearest_of_the_models_that_may_answer_is_set_aside() {
     let status = budgets.own(&alice()).await.unwrap();
     assert_eq!(status[0].used.reserved.cost, MicroUsd(2_000));
     drop(held);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_at_once_counts_and_nothing_is_admitted_unchecked() {
+    let config = BudgetConfig {
+        user: tokens_a_day(100),
+        ..BudgetConfig::default()
+    };
+    let books = Books::keeping(config.clone()).await;
+    books.failing.fail("budgets.spent", 1);
+    let refused = books.begin(Payer::of(&alice()), 1, 0).await;
+    assert_eq!(refused.err(), Some(BudgetError::Unavailable));
+
+    let call = books.begin(Payer::of(&alice()), 50, 0).await.unwrap();
+    books.failing.fail("usage.append", 1);
+    call.end_alone(Ending::Succeeded, used(60, 0, 0), 0);
+    books.usage.accounting().flush().await;
+    let status = books.budgets.own(&alice()).await.unwrap();
+    assert_eq!(
+        (status[0].used.spent.tokens, status[0].used.open_calls),
+        (60, 0)
+    );
+    assert!(books.begin(Payer::of(&alice()), 50, 0).await.is_err());
+
+    // The next process reads what was stored.
+    books.usage.accounting().flush().await;
+    let budgets = Budgets::open(books.store.clone(), Arc::new(FixedClock::default()), config);
+    let status = budgets.await.unwrap().own(&alice()).await.unwrap();
+    assert_eq!(status[0].used.spent.tokens, 60);
+}
+
+#[tokio::test]
+async fn a_turn_counts_in_its_budgets_with_its_end_and_in_between() {
+    let config = BudgetConfig {
+        user: tokens_a_day(1_000_000),
+        session: tokens_a_day(1_000_000),
+        ..BudgetConfig::default()
+    };
+    let books = Books::keeping(config.clone()).await;
+    let world = books.world([calculates(used(100, 0, 10)), answer("2", used(120, 0, 5))]);
+    let turn = world.chat.send(&alice(), say("s", "1+1?")).await.unwrap();
+    drain(turn.into_events()).await;
+    books.usage.accounting().flush().await;
+    let budgets = Budgets::open(books.store.clone(), Arc::new(FixedClock::default()), config);
+    let stored = budgets.await.unwrap().own(&alice()).await.unwrap();
+    let known = books.budgets.own(&alice()).await.unwrap();
+    assert_eq!(stored[0].used.spent.tokens, 235);
+    assert_eq!(known[0].used, stored[0].used);
 }

@@ -1,3 +1,5 @@
+//! What windows admit, count and forget.
+
 use majordomo_domain::{BudgetPeriod, BudgetSubject, MicroUsd, Timestamp, UserId};
 
 use super::*;
