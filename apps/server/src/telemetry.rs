@@ -15,7 +15,8 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 pub(crate) use otlp::Exporter;
 
-/// What decides which lines are written. The subscriber belongs to the whole process, and so does this.
+/// What decides which lines a server writes. The subscriber belongs to the whole process, and so does this. Subcommands
+/// keep the level they begin with, whatever is set for the server they start for themselves.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// The level cannot be read.
@@ -75,6 +76,7 @@ fn start(
     exporter: Option<&Exporter>,
 ) -> Result<(), LevelError> {
     let (filter, handle) = reload::Layer::new(filter(&settings.level)?);
+    let is_server = errors.is_some();
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.format {
         LogFormat::Text => lines
@@ -89,7 +91,7 @@ fn start(
         .with(exporter.map(Exporter::layer))
         .try_init();
     // Failing means that a subscriber is there already (tests start several servers in one process).
-    if begun.is_ok() {
+    if begun.is_ok() && is_server {
         let _ = FILTER.set(handle);
     }
     Ok(())

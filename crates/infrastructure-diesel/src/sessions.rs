@@ -12,7 +12,7 @@ use majordomo_application::ports::{
     SessionRepository,
 };
 use majordomo_domain::{
-    AuditRecord, Channel, Message, Session, SessionId, SessionTitle, Timestamp, UserId,
+    AuditRecord, Channel, Message, MessageId, Session, SessionId, SessionTitle, Timestamp, UserId,
 };
 
 use super::audit;
@@ -284,7 +284,7 @@ impl SessionRepository for DieselSessionRepository {
         &self,
         conversation: &ImportedConversation,
         at: Timestamp,
-    ) -> Result<u64, RepositoryError> {
+    ) -> Result<Vec<MessageId>, RepositoryError> {
         let input = (conversation.clone(), at);
         self.db
             .write(Durability::Flushed, input, |conn, (conversation, at)| {

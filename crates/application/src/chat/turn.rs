@@ -153,7 +153,7 @@ impl ChatService {
     }
 
     /// What embeds that which is said, where there is an embedding model.
-    fn embedding(&self) -> Option<&Embedding> {
+    pub(super) fn embedding(&self) -> Option<&Embedding> {
         self.memory.get()?.embedding().map(Arc::as_ref)
     }
 

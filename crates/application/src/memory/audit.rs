@@ -151,13 +151,14 @@ fn said(memory: &Memory) -> [u8; 32] {
 }
 
 impl MemoryService {
-    /// Examines the caller's memories.
+    /// Examines the caller's memories; audits wait for each other.
     pub async fn audit(
         &self,
         caller: &Caller,
         query: MemoryAuditQuery,
     ) -> Result<MemoryAudit, MemoryError> {
         caller.require(Scope::Memory)?;
+        let _one_at_a_time = self.auditing.lock().await;
         let (owner, now) = (&caller.user, self.clock.now());
         let limit = usize::try_from(query.limit.min(MAX_NAMED)).unwrap_or_default();
         let mut reading = Reading::default();

@@ -89,6 +89,8 @@ pub struct MemoryService {
     pub(super) ids: Arc<dyn IdGenerator>,
     pub(super) indexes: MemoryIndexes,
     pub(super) embedding: Option<Arc<Embedding>>,
+    /// Held by the one audit that is under way: it takes a processor and much memory.
+    pub(super) auditing: tokio::sync::Mutex<()>,
 }
 
 impl MemoryService {
@@ -109,6 +111,7 @@ impl MemoryService {
             audit_log,
             clock,
             ids,
+            auditing: tokio::sync::Mutex::default(),
         }
     }
 

@@ -123,7 +123,7 @@ pub trait SessionRepository: Send + Sync {
         id: &SessionId,
         window: MessageWindow,
     ) -> Result<Vec<Message>, RepositoryError>;
-    /// Stores a conversation of another system, in one transaction, and counts the messages that are new. Messages whose
+    /// Stores a conversation of another system, in one transaction, and names the messages that are new. Messages whose
     /// ids are there stay as they are; the others take the positions behind the last one. A session that is there keeps
     /// its title and its model; its last activity moves forward only. `at` is now: what reads sessions by the time of
     /// their change MUST find it by `at`, unless nothing was new. MUST have reached the disk when it answers.
@@ -131,7 +131,7 @@ pub trait SessionRepository: Send + Sync {
         &self,
         conversation: &ImportedConversation,
         at: Timestamp,
-    ) -> Result<u64, RepositoryError>;
+    ) -> Result<Vec<MessageId>, RepositoryError>;
     /// The owner's messages that hold the query's words (every word; prefixes match for the last), best first.
     /// MUST stay fast at 1,000,000 messages: where very many match, only the newest candidates are ranked.
     async fn search(

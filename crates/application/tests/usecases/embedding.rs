@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use majordomo_application::Caller;
+use majordomo_application::chat::{ImportedSession, NewConversation, NewMessage};
 use majordomo_application::memory::{
     Embedding, EmbeddingPorts, Found, MemoryChange, MemoryHit, MemoryImport, MemoryPorts,
     MemorySearch, MemoryService, NewMemory,
@@ -14,12 +15,14 @@ use majordomo_application::ports::{
     ModelErrorKind, RunJournal as _, Severity, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
-    CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Scope, Scopes, UserRole,
+    CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Role, Scope, Scopes, UserRole,
 };
-use majordomo_testkit::builders::{answer, turn, user};
+use majordomo_testkit::builders::{answer, at, session_id, turn, user};
 use majordomo_testkit::{
     FailingStore, FixedClock, Gate, HashingEmbedder, InMemoryStore, SequentialIds, Stores,
 };
+
+use crate::support;
 
 /// Knows what three kinds of things are about, whatever words say so.
 struct Topics;
@@ -433,6 +436,50 @@ async fn what_was_said_is_found_by_its_meaning_too() {
     world.store.accept(later.clone()).await.unwrap();
     tokio::time::sleep(Duration::from_mins(11)).await;
     assert_eq!(world.counts("ann").await, counts(0, 3));
+}
+
+/// It does not wait for the next look at all that is stored.
+#[tokio::test(start_paused = true)]
+async fn an_imported_conversation_is_embedded_at_once() {
+    let world = World::started(Arc::new(Topics));
+    world.remember("ann", "One thing").await;
+    world.settle().await;
+    let options = support::Options {
+        store: world.store.clone(),
+        ..support::Options::default()
+    };
+    let door = support::World::with([], options);
+    door.chat.remember_with(world.memory.clone());
+    let said = |name: &str, text: &str| NewMessage {
+        name: name.to_owned(),
+        role: Role::User,
+        text: text.to_owned(),
+        created_at: at(-1_000_000),
+    };
+    let talk = |messages| NewConversation {
+        session: session_id("old"),
+        title: None,
+        created_at: None,
+        messages,
+    };
+    let ann = support::caller("ann");
+    let first = vec![said("1", "The car broke down")];
+    let both = vec![
+        said("1", "The car broke down"),
+        said("2", "Dinner was cold"),
+    ];
+    for (messages, stored, known, turns) in [(first, 1, 0, 1), (both, 1, 1, 2)] {
+        let imported = door.sessions.import(&ann, vec![talk(messages)]).await;
+        let expected = ImportedSession {
+            session: session_id("old"),
+            stored,
+            known,
+        };
+        assert_eq!(imported.unwrap(), [expected]);
+        world.settle().await;
+        assert_eq!(world.counts("ann").await, counts(1, turns));
+    }
+    assert_eq!(world.texts("ann", "vehicle").await[0], "The car broke down");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use majordomo_application::ports::ImportedConversation;
-use majordomo_domain::{Message, Timestamp};
+use majordomo_domain::{Message, MessageId, Timestamp};
 
 use super::super::cached::Cached;
 use super::super::error::Outcome;
@@ -14,12 +14,12 @@ use super::super::schema::{messages, sessions};
 use super::SessionRow;
 use crate::backend::Conn;
 
-/// Stores the messages that are not there, and counts them.
+/// Stores the messages that are not there, and names them.
 pub(super) async fn import(
     conn: &mut Conn,
     conversation: &ImportedConversation,
     at: Timestamp,
-) -> Outcome<u64> {
+) -> Outcome<Vec<MessageId>> {
     // First, so that two imports of one conversation wait for each other.
     let begin = diesel::insert_into(sessions::table)
         .values(SessionRow::begin(&conversation.session))
@@ -35,22 +35,24 @@ pub(super) async fn import(
         !known.contains(id) && taken.insert(id)
     });
     let (mut seq, mut updated_at) = (session.last_seq, session.updated_at);
+    let mut stored = Vec::new();
     for message in fresh {
         seq += 1;
         updated_at = updated_at.max(message.created_at.as_micros());
         message_rows::insert(conn, &session.owner, &session.id, seq, message).await?;
+        stored.push(message.id.clone());
     }
-    let stored = seq - session.last_seq;
-    if stored > 0 {
-        let count = diesel::update(sessions::table.find((&session.owner, &session.id))).set((
-            sessions::message_count.eq(session.message_count + stored),
+    let count = seq - session.last_seq;
+    if count > 0 {
+        let counted = diesel::update(sessions::table.find((&session.owner, &session.id))).set((
+            sessions::message_count.eq(session.message_count + count),
             sessions::last_seq.eq(seq),
             sessions::updated_at.eq(updated_at),
             sessions::imported_at.eq(Some(at.as_micros())),
         ));
-        Cached(count).execute(conn).await?;
+        Cached(counted).execute(conn).await?;
     }
-    Ok(u64::try_from(stored).unwrap_or_default())
+    Ok(stored)
 }
 
 /// The ids of those of the messages that are stored.

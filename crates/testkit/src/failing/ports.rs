@@ -30,7 +30,7 @@ impl SessionRepository for FailingStore {
         &self,
         conversation: &ImportedConversation,
         at: Timestamp,
-    ) -> Result<u64, RepositoryError> {
+    ) -> Result<Vec<MessageId>, RepositoryError> {
         self.call("sessions.import", self.sessions.import(conversation, at))
             .await
     }

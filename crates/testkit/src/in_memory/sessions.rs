@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use majordomo_application::ports::{
     ImportedConversation, MessageWindow, RepositoryError, SearchHit, SearchQuery, SessionRepository,
 };
-use majordomo_domain::{AuditRecord, Message, Session, SessionId, SessionTitle, Timestamp, UserId};
+use majordomo_domain::{
+    AuditRecord, Message, MessageId, Session, SessionId, SessionTitle, Timestamp, UserId,
+};
 
 use super::{Conversation, InMemoryStore, count, search};
 
@@ -127,9 +129,9 @@ impl SessionRepository for InMemoryStore {
         &self,
         conversation: &ImportedConversation,
         at: Timestamp,
-    ) -> Result<u64, RepositoryError> {
+    ) -> Result<Vec<MessageId>, RepositoryError> {
         let mut state = self.state();
-        let (session, mut stored) = (&conversation.session, 0);
+        let (session, mut stored) = (&conversation.session, Vec::new());
         let (owner, id) = (session.owner.clone(), session.id.clone());
         for message in &conversation.messages {
             if state.knows_message(&message.id) {
@@ -149,7 +151,7 @@ impl SessionRepository for InMemoryStore {
             kept.push(message.clone());
             kept.session.updated_at = active.max(message.created_at);
             kept.imported_at = Some(at);
-            stored += 1;
+            stored.push(message.id.clone());
         }
         Ok(stored)
     }

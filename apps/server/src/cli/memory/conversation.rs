@@ -207,8 +207,12 @@ mod tests {
         let said = |number: usize| Said {
             id: format!("m{number}"),
             role: Role::User,
-            text: "x".repeat(if number % 500 == 0 { 1_500_000 } else { 1 }),
-            at: (number % 2 == 0).then(|| Timestamp::from_secs(100)),
+            text: "x".repeat(if number.is_multiple_of(500) {
+                1_500_000
+            } else {
+                1
+            }),
+            at: number.is_multiple_of(2).then(|| Timestamp::from_secs(100)),
         };
         let talk = Conversation {
             session: "s".to_owned(),

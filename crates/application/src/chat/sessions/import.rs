@@ -10,7 +10,7 @@ use super::SessionService;
 use crate::caller::Caller;
 use crate::chat::ChatError;
 use crate::error::FieldError;
-use crate::ports::ImportedConversation;
+use crate::ports::{ImportedConversation, RememberedId};
 
 /// Conversations imported at once.
 const MAX_CONVERSATIONS: usize = 100;
@@ -71,19 +71,21 @@ impl SessionService {
         for conversation in conversations {
             let (session, given) = (conversation.session.clone(), conversation.messages.len());
             let stored = match into_stored(caller, conversation) {
-                None => 0,
+                None => Vec::new(),
                 Some(conversation) => {
                     let now = self.chat.clock().now();
                     self.sessions.import(&conversation, now).await?
                 }
             };
+            let count = |messages: usize| u64::try_from(messages).unwrap_or(u64::MAX);
             imported.push(ImportedSession {
                 session,
-                stored,
-                known: u64::try_from(given)
-                    .unwrap_or(u64::MAX)
-                    .saturating_sub(stored),
+                stored: count(stored.len()),
+                known: count(given.saturating_sub(stored.len())),
             });
+            if let Some(embedding) = self.chat.embedding() {
+                embedding.tell(&caller.user, stored.into_iter().map(RememberedId::Turn));
+            }
         }
         Ok(imported)
     }
