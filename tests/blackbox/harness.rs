@@ -17,7 +17,7 @@ pub(crate) use binary::{Finished, binary, command, run, run_with_input, workspac
 pub(crate) use collector::Collector;
 pub(crate) use embeddings::EmbeddingServer;
 pub(crate) use events::{Broken, Event, EventStream, parse_events};
-pub(crate) use model::{ModelServer, counted};
+pub(crate) use model::{ModelServer, counted, vector};
 pub(crate) use server::{Options, Refused, Server, WITHOUT_LIMITS};
 pub(crate) use socket::Socket;
 pub(crate) use waiting::{PATIENCE, eventually, within};

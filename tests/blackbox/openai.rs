@@ -1,8 +1,8 @@
-//! OpenAI's door: `/v1/models` and `/v1/chat/completions`.
+//! OpenAI's door: `/v1/models`, `/v1/chat/completions` and `/v1/embeddings`.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Event, ModelServer, Server};
+use crate::harness::{Event, ModelServer, Options, Server, WITHOUT_LIMITS, vector};
 
 const PATH: &str = "/v1/chat/completions";
 
@@ -155,4 +155,78 @@ async fn failures_are_told_as_openai_tells_them() {
         .await;
     assert!(failed.status >= 500, "{failed:?}");
     assert_eq!(failed.json()["error"]["type"], "server_error");
+}
+
+const EMBEDDINGS: &str = "/v1/embeddings";
+
+async fn with_embedder(model: &ModelServer) -> Server {
+    let config = format!("{WITHOUT_LIMITS}{}", model.settings_with_embedder());
+    Server::start(Options::config(config)).await
+}
+
+#[tokio::test]
+async fn texts_become_vectors_of_any_provider_and_are_paid_for() {
+    let model = ModelServer::start().await;
+    let server = with_embedder(&model).await;
+    for name in ["mock/m", "translated/m"] {
+        let body = json!({ "model": name, "input": ["a cat", "sleeps"], "dimensions": 2 });
+        let answer = server.post(EMBEDDINGS, &body).await.ok();
+        let vectors = answer["data"].as_array().unwrap();
+        assert_eq!(vectors[0]["embedding"], json!(vector("a cat", 2)));
+        assert_eq!(vectors[1]["embedding"], json!(vector("sleeps", 2)));
+        assert_eq!(answer["usage"]["prompt_tokens"], 7);
+    }
+    let usage = server.get("/api/v1/metrics/usage").await.ok();
+    assert_eq!(usage["request_count"], 2, "{usage}");
+    assert_eq!(usage["total_input_tokens"], 14, "{usage}");
+}
+
+#[tokio::test]
+async fn a_provider_of_the_protocol_gets_lists_of_tokens_and_others_refuse_them() {
+    let model = ModelServer::start().await;
+    let server = with_embedder(&model).await;
+    let body = json!({ "model": "mock/m", "input": [[1, 2], [3]], "odd": 1.5 });
+    server.post(EMBEDDINGS, &body).await.ok();
+    let mut passed = body.clone();
+    passed["model"] = json!("m");
+    assert!(model.requests().contains(&passed));
+    let refused = json!({ "model": "translated/m", "input": [[1, 2], [3]] });
+    let refused = server.post(EMBEDDINGS, &refused).await;
+    let error = refused.with_status(400).json();
+    assert_eq!(error["error"]["param"], "input");
+}
+
+#[tokio::test]
+async fn the_memorys_embedding_model_answers_under_its_name() {
+    let model = ModelServer::start().await;
+    let server = with_embedder(&model).await;
+    let listed = server.get("/v1/models").await.ok();
+    let ids = listed["data"].as_array().unwrap();
+    assert!(
+        ids.iter().any(|one| one["id"] == "translated/m"),
+        "{listed}"
+    );
+    // A bare name is that model's, although the default provider calls one so, too.
+    let bare = json!({ "model": "m", "input": "x" });
+    let answer = server.post(EMBEDDINGS, &bare).await.ok();
+    assert_eq!(answer["model"], "m");
+    assert!(
+        model
+            .requests()
+            .iter()
+            .any(|request| request["truncate"] == true)
+    );
+    let failed = json!({ "model": "translated/m", "input": "FAIL 500" });
+    let failed = server.post(EMBEDDINGS, &failed).await.with_status(503);
+    assert_eq!(failed.json()["error"]["type"], "server_error");
+    let server = Server::assistant().await;
+    for name in [
+        "text-embedding-3-small",
+        "openai/text-embedding-3-small",
+        "majordomo",
+    ] {
+        let body = json!({ "model": name, "input": "x" });
+        let unknown = server.post(EMBEDDINGS, &body).await.with_status(404);
+        assert_eq!(unknown.json()["error"]["code"], "model_not_found", "{name}");
+    }
 }

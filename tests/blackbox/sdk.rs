@@ -6,15 +6,17 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::documents::python;
-use crate::harness::{ModelServer, Server, skipped, within, workspace};
+use crate::harness::{ModelServer, Options, Server, WITHOUT_LIMITS, skipped, within, workspace};
 
 async fn passes(mut script: Command) {
     let model = ModelServer::start().await;
-    let server = Server::with_model(&model).await;
+    let config = format!("{WITHOUT_LIMITS}{}", model.settings_with_embedder());
+    let server = Server::start(Options::config(config)).await;
     script
         .env("OPENAI_BASE_URL", server.url("/v1"))
         .env("OPENAI_API_KEY", &server.token)
         .env("MAJORDOMO_TEST_MODELS", "mock/m")
+        .env("MAJORDOMO_TEST_EMBEDDERS", "mock/m,translated/m")
         .kill_on_drop(true);
     let output = within(Duration::from_mins(2), "the script", script.output())
         .await

@@ -31,6 +31,11 @@ async fn wrong_settings_stop_the_start_and_are_named() {
         ("[sever]\n", "sever"),
         ("[agent]\nmax_steps = \"many\"\n", "agent.max_steps"),
         ("[models]\ndefault = \"nonsense\"\n", "models.default"),
+        ("[memory]\nembedder = \"nowhere/m\"\n", "memory.embedder"),
+        (
+            "[logging]\nlevel = \"warn\"\n[memory]\nembedder = \"local:/nonexistent\"\n",
+            "memory.embedder",
+        ),
         (
             "[[models.providers]]\nname = \"x\"\nkind = \"smoke\"\n",
             "models.providers[0].kind",

@@ -1,8 +1,8 @@
 // The official `openai` package for Node against a running server.
 //
 // Environment: OPENAI_BASE_URL (`http://127.0.0.1:8888/v1`), OPENAI_API_KEY, MAJORDOMO_TEST_NODE_MODULES (the folder
-// that holds `openai`), and MAJORDOMO_TEST_MODELS, a comma-separated list of `provider/model` names. What the models
-// behind them must do is told in `python_openai.py`.
+// that holds `openai`), MAJORDOMO_TEST_MODELS and MAJORDOMO_TEST_EMBEDDERS, comma-separated lists of `provider/model`
+// names. What the models behind them must do is told in `python_openai.py`.
 //
 // Prints `ok <check>` for each check; exits with 1 at the first that fails.
 
@@ -29,6 +29,7 @@ const TOOL = {
 
 const client = new OpenAI({ maxRetries: 0, timeout: 30_000 });
 const models = process.env.MAJORDOMO_TEST_MODELS.split(",").filter(Boolean);
+const embedders = process.env.MAJORDOMO_TEST_EMBEDDERS.split(",").filter(Boolean);
 const user = (text) => [{ role: "user", content: text }];
 const create = (body) => client.chat.completions.create(body);
 
@@ -148,6 +149,17 @@ async function agent() {
   check("agent tool", named.choices[0].message.content.includes("42"), named);
 }
 
+async function embeddings(model) {
+  const answer = await client.embeddings.create({ model, input: ["Hello there", "one"] });
+  const vectors = answer.data.map((item) => item.embedding.join());
+  check(`${model} embeddings`, vectors.join(" ") === "11,2,1 3,1,1", answer);
+  const shorter = await client.embeddings.create({ model, input: "one", encoding_format: "float", dimensions: 2 });
+  check(`${model} embeddings dimensions`, shorter.data[0].embedding.join() === "3,1", shorter);
+  await rejects(`${model} embeddings upstream`, OpenAI.InternalServerError, () =>
+    client.embeddings.create({ model, input: "FAIL 503" }),
+  );
+}
+
 async function failures() {
   const error = await rejects("n=2", OpenAI.BadRequestError, () =>
     create({ model: "majordomo", messages: user("Hi"), n: 2 }),
@@ -166,6 +178,7 @@ for (const model of models) {
   await image(model);
   await upstreamFailures(model);
 }
+for (const model of embedders) await embeddings(model);
 await agent();
 await failures();
 console.log("all ok");

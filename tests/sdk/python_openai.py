@@ -4,12 +4,15 @@ Environment: OPENAI_BASE_URL (`http://127.0.0.1:8888/v1`), OPENAI_API_KEY, and M
 list of `provider/model` names: providers that relay and providers that are translated alike. The models behind them
 must do as the last user message says: `ECHO text` answers text, `CALL name {json}` calls a tool and answers
 `RESULT: <result>` once it has one, `FAIL status` fails with that status. The agent's default model must do so, too.
+MAJORDOMO_TEST_EMBEDDERS lists embedding models likewise; the vector of a text must be its length in bytes, its words, 1.
 
 Prints `ok <check>` for each check; exits with 1 at the first that fails.
 """
 
 import asyncio
+import base64
 import os
+import struct
 
 import openai
 from openai import AsyncOpenAI, OpenAI
@@ -32,6 +35,7 @@ TOOL = {
 
 client = OpenAI(max_retries=0, timeout=30)
 models = [name for name in os.environ["MAJORDOMO_TEST_MODELS"].split(",") if name]
+embedders = [name for name in os.environ["MAJORDOMO_TEST_EMBEDDERS"].split(",") if name]
 
 
 def user(text):
@@ -136,6 +140,28 @@ def upstream_failures(model):
             raises(f"{model} upstream {status} stream={streaming}", kind, act)
 
 
+def embeddings(model):
+    create = client.embeddings.create
+    texts = ["Hello there", "one"]
+    vectors = [[11.0, 2.0, 1.0], [3.0, 1.0, 1.0]]
+    # Where no form is named the package asks for base64.
+    for more in [{}, {"encoding_format": "float"}, {"encoding_format": "base64"}]:
+        answer = create(model=model, input=texts, user="ann", **more)
+        seen = [list(item.embedding) for item in answer.data]
+        if more.get("encoding_format") == "base64":
+            seen = [list(struct.unpack("<3f", base64.b64decode(item.embedding))) for item in answer.data]
+        check(f"{model} embeddings {more}", seen == vectors, answer)
+        check(f"{model} embeddings order", [item.index for item in answer.data] == [0, 1], answer)
+    check(f"{model} embeddings usage", answer.usage.prompt_tokens == answer.usage.total_tokens == 7, answer.usage)
+    answer = create(model=model, input="one", dimensions=2)
+    check(f"{model} embeddings dimensions", list(answer.data[0].embedding) == [3.0, 1.0], answer)
+    raises(f"{model} embeddings upstream", openai.InternalServerError, lambda: create(model=model, input="FAIL 503"))
+    raises(f"{model} embeddings rate", openai.RateLimitError, lambda: create(model=model, input=["a", "FAIL 429"]))
+    provider = model.split("/")[0]
+    error = raises(f"{model} embeddings unknown", openai.NotFoundError, lambda: create(model=f"{provider}/no", input="x"))
+    check(f"{model} embeddings unknown code", error.code == "model_not_found", error.body)
+
+
 def agent():
     for streaming in (False, True):
         answer = client.chat.completions.with_raw_response.create(
@@ -188,6 +214,8 @@ for model in models:
     image(model)
     upstream_failures(model)
     asyncio.run(asynchronous(model))
+for embedder in embedders:
+    embeddings(embedder)
 agent()
 failures()
 print("all ok")

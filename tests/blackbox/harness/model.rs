@@ -11,12 +11,16 @@
 //! | `CUT n` | `n` pieces, then the connection is closed |
 //! | `CALL name json` | a call of that tool; its result is answered with `RESULT: ...` |
 //! | anything else | `you said: ...` |
+//!
+//! It embeds, too, by OpenAI's protocol and by Ollama's: see [`vector`].
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -85,6 +89,16 @@ impl ModelServer {
         )
     }
 
+    /// The same, and an embedding model that is asked by Ollama's protocol, `translated/m`.
+    pub(crate) fn settings_with_embedder(&self) -> String {
+        format!(
+            "{}\n[[models.providers]]\nname = \"translated\"\nkind = \"ollama\"\nbase_url = \"http://{}\"\n\
+             models = [\"embedder\"]\n\n[memory]\nembedder = \"translated/m\"\n",
+            self.settings(),
+            self.address
+        )
+    }
+
     /// The bodies of all requests so far.
     pub(crate) fn requests(&self) -> Vec<Value> {
         self.seen.requests.lock().unwrap().clone()
@@ -126,6 +140,10 @@ async fn serve(socket: TcpStream, seen: &Seen) -> io::Result<()> {
         }
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         seen.requests.lock().unwrap().push(body.clone());
+        if path.ends_with("/embeddings") || path.ends_with("/api/embed") {
+            embed(&mut socket, &path, &body).await?;
+            continue;
+        }
         if let Err(error) = answer(&mut socket, &body).await {
             seen.dropped
                 .send_modify(|dropped| *dropped = (dropped.0 + 1, Some(Instant::now())));
@@ -369,4 +387,64 @@ async fn wait_for_end(socket: &mut BufReader<TcpStream>) -> io::Result<()> {
     // A client sends nothing while it waits for an answer.
     socket.fill_buf().await?;
     Err(io::ErrorKind::ConnectionAborted.into())
+}
+
+/// The vector of a text: its length in bytes, its words, 1; so many of these numbers as are wanted.
+pub(crate) fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+    let count = |number: usize| f32::from(u16::try_from(number).unwrap());
+    let mut vector = vec![
+        count(text.len()),
+        count(text.split_whitespace().count()),
+        1.0,
+    ];
+    vector.truncate(dimensions);
+    vector
+}
+
+/// Answers with vectors; `FAIL status` among the texts does so.
+async fn embed(socket: &mut BufReader<TcpStream>, path: &str, request: &Value) -> io::Result<()> {
+    if request["model"] != "m" {
+        let error = json!({ "message": "no such model", "type": "invalid_request_error", "code": "model_not_found" });
+        return write_json(socket, 404, &json!({ "error": error })).await;
+    }
+    let inputs = match &request["input"] {
+        Value::Array(inputs) if !inputs.iter().all(Value::is_number) => inputs.clone(),
+        one => vec![one.clone()],
+    };
+    let texts: Vec<String> = inputs
+        .iter()
+        .map(|input| {
+            input
+                .as_str()
+                .map_or_else(|| input.to_string(), str::to_owned)
+        })
+        .collect();
+    if let Some(status) = texts.iter().find_map(|text| text.strip_prefix("FAIL ")) {
+        let error =
+            json!({ "error": { "message": "told to fail", "type": "server_error", "code": null } });
+        return write_json(socket, status.parse().unwrap(), &error).await;
+    }
+    let dimensions = request["dimensions"]
+        .as_u64()
+        .map_or(3, |d| usize::try_from(d).unwrap());
+    let vectors = texts.iter().map(|text| vector(text, dimensions));
+    if path.ends_with("/api/embed") {
+        let vectors: Vec<_> = vectors.collect();
+        let answer = json!({ "model": "m", "embeddings": vectors, "prompt_eval_count": 7 });
+        return write_json(socket, 200, &answer).await;
+    }
+    let data = vectors.enumerate().map(|(index, vector)| {
+        let embedding = if request["encoding_format"] == "base64" {
+            let bytes: Vec<u8> = vector.iter().flat_map(|n| n.to_le_bytes()).collect();
+            json!(STANDARD.encode(bytes))
+        } else {
+            json!(vector)
+        };
+        json!({ "object": "embedding", "index": index, "embedding": embedding })
+    });
+    let answer = json!({
+        "object": "list", "model": "m", "data": data.collect::<Vec<_>>(),
+        "usage": { "prompt_tokens": 7, "total_tokens": 7 },
+    });
+    write_json(socket, 200, &answer).await
 }

@@ -62,7 +62,7 @@ impl EmbeddingService {
     /// [`ModelRegistry::resolve`] does, if that provider has embedding models. Whether it has this one, it tells when it
     /// is asked. Needs no waiting.
     pub fn find(&self, caller: &Caller, name: &str) -> Result<NamedEmbedder, EmbeddingError> {
-        caller.require(Scope::Chat)?;
+        caller.require_change(Scope::Chat)?;
         let name = name.trim();
         let own = self.own.as_ref().map(|own| &own.model);
         let own = own.filter(|model| model.model == name || model.to_string() == name);
