@@ -11,7 +11,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Finished, Options, PATIENCE, Server, WITHOUT_LIMITS, let_app_in, run, within,
+    Answer, Finished, ModelServer, Options, PATIENCE, Server, WITHOUT_LIMITS, let_app_in, run,
+    skipped, within,
 };
 
 /// A place where a server is set up, so that commands can be run beside it.
@@ -23,7 +24,7 @@ struct Place {
 impl Place {
     async fn start(database: &str) -> Self {
         let config = tempfile::NamedTempFile::new().unwrap();
-        let text = format!("{WITHOUT_LIMITS}{database}");
+        let text = format!("{WITHOUT_LIMITS}[oauth]\ndynamic_registration = true\n{database}");
         fs::write(config.path(), &text).unwrap();
         let server = Server::start(Options::config(text)).await;
         Self { server, config }
@@ -125,6 +126,15 @@ async fn logins(place: &Place) {
     assert_eq!(refused.status(), 401);
 }
 
+/// Signs out on both doors, and makes a code for another device.
+async fn logouts(place: &Place) {
+    for path in ["/api/v1/auth/logout", "/api/auth/logout"] {
+        place.send(Method::POST, path, None).await.ok();
+    }
+    let code = place.send(Method::GET, "/api/v1/qr", None).await;
+    code.with_status(200);
+}
+
 /// Says something, exports it, clears it and deletes it.
 async fn sessions(place: &Place) {
     let body = json!({ "content": "hello", "session_id": "s" });
@@ -172,6 +182,10 @@ async fn settings(place: &Place) {
         .send(Method::POST, "/api/v1/self-audit/run", None)
         .await
         .ok();
+    place
+        .send(Method::DELETE, "/api/v1/health/errors", None)
+        .await
+        .ok();
 }
 
 /// Lets an app in, renews its tokens and ends its access.
@@ -184,6 +198,9 @@ async fn apps(place: &Place) {
     let made = place.server.post(TOKENS, &refresh).await.ok();
     let token = json!({ "token": made["access_token"] });
     place.server.post("/api/v1/oauth/revoke", &token).await.ok();
+    let app = json!({ "client_name": "App", "redirect_uris": ["http://127.0.0.1/back"] });
+    let made = place.server.post("/api/v1/oauth/register", &app).await;
+    assert!(made.status < 300, "{made:?}");
 }
 
 /// Adds a user, changes all that can be changed of them, and shuts them out.
@@ -212,9 +229,10 @@ async fn everything_is_recorded(mut place: Place) {
     people(&place).await;
     sessions(&place).await;
     settings(&place).await;
+    logouts(&place).await;
     let file = place.config.path().with_extension("backup");
-    place.run(&["backup", file.to_str().unwrap()]).await.ok();
-    fs::remove_file(file).unwrap();
+    let file = file.to_str().unwrap();
+    place.run(&["backup", file]).await.ok();
     place
         .server
         .post("/api/v1/token/regenerate", &json!({}))
@@ -233,13 +251,17 @@ async fn everything_is_recorded(mut place: Place) {
         "backup.create",
         "budget.set",
         "credential.refuse",
+        "errors.clear",
         "identity.update",
+        "login.end",
         "login.refuse",
         "login.success",
         "oauth.consent",
         "oauth.refresh",
+        "oauth.register",
         "oauth.revoke",
         "oauth.token",
+        "pairing.create",
         "scope.deny",
         "secrets.rotate",
         "self_audit.run",
@@ -271,6 +293,13 @@ async fn everything_is_recorded(mut place: Place) {
     ] {
         assert!(!exported.contains(secret), "{secret} is in the log");
     }
+    // The restored log goes on from what it was, with where the replaced one had ended.
+    place.run(&["restore", file, "--replace"]).await.ok();
+    fs::remove_file(file).unwrap();
+    let restored = place.acts().await;
+    assert_eq!(restored.get("backup.restore"), Some(&1), "{restored:#?}");
+    assert!(!restored.contains_key("token.regenerate"), "{restored:#?}");
+    place.run(&["audit", "verify"]).await.ok();
 }
 
 async fn postgres(cluster: &PostgresCluster) -> Place {
@@ -417,4 +446,58 @@ async fn tampering_is_told_by_the_exit_code_and_the_report() {
         client.batch_execute("DELETE FROM audit_entries; INSERT INTO audit_entries SELECT * FROM kept; DELETE FROM audit_chain; INSERT INTO audit_chain SELECT * FROM kept_chain; DROP TABLE kept, kept_chain").await.unwrap();
         place.run(&["audit", "verify"]).await.ok();
     }
+}
+
+/// What the agent does by its tools is recorded with the act: who asked it to, in which session, to which memory.
+async fn calls_of_tools_are_recorded(database: &str) {
+    let model = ModelServer::start().await;
+    let place = Place::start(&format!("{database}{}", model.settings())).await;
+    let say = async |text: &str| {
+        let body = json!({ "message": text, "conversation_id": "talk" });
+        place.server.post("/v1/chat", &body).await.ok()
+    };
+    say(r#"CALL remember {"content":"the canary sings at dawn"}"#).await;
+    say(r#"CALL recall {"query":"canary"}"#).await;
+    let memories = place.server.get("/v1/memories").await.ok();
+    let id = text(&memories["memories"][0], "id");
+    let forget = format!(r#"CALL forget {}"#, json!({ "id": id }));
+    say(&forget).await;
+    say(&forget).await;
+    let listed = place
+        .run(&["audit", "list", "--action", "tool.call", "--json"])
+        .await
+        .json();
+    let calls: Vec<(&Value, &Value, &Value)> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (&entry["target"], &entry["details"], &entry["actor"]))
+        .collect();
+    let details = json!({ "memory": id, "session": "talk" });
+    let operator = json!("operator");
+    let (remember, forget) = (json!("tool:remember"), json!("tool:forget"));
+    assert_eq!(
+        calls,
+        [
+            (&forget, &details, &operator),
+            (&remember, &details, &operator)
+        ]
+    );
+    assert!(!listed.to_string().contains("canary"), "{listed}");
+    place.run(&["audit", "verify"]).await.ok();
+}
+
+#[tokio::test]
+async fn calls_of_tools_are_recorded_on_sqlite() {
+    calls_of_tools_are_recorded("").await;
+}
+
+#[tokio::test]
+async fn calls_of_tools_are_recorded_on_postgresql() {
+    let Some(cluster) = PostgresCluster::shared() else {
+        skipped("no PostgreSQL");
+        return;
+    };
+    let url = cluster.database().await;
+    calls_of_tools_are_recorded(&format!("[database]\nurl = \"{url}\"\n")).await;
 }

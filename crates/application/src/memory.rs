@@ -5,6 +5,7 @@
 //! part of that index.
 
 mod audit;
+mod calls;
 mod dates;
 mod drafts;
 mod embedding;

@@ -59,6 +59,7 @@ async fn insert(
     owner: &UserId,
     new: &[Memory],
     most: u64,
+    record: Option<&AuditRecord>,
 ) -> Outcome<MemoryInsert> {
     let added = amount(new.len());
     let (revision, count) = advance(conn, owner, added, added).await?;
@@ -73,6 +74,9 @@ async fn insert(
             .execute(conn)
             .await?;
     }
+    if let Some(record) = record {
+        audit::append(conn, record).await?;
+    }
     Ok(MemoryInsert::Stored)
 }
 
@@ -81,6 +85,7 @@ async fn replace(
     owner: &UserId,
     changed: &[Memory],
     rewritten: bool,
+    record: Option<&AuditRecord>,
 ) -> Outcome<u64> {
     let (revision, _) = advance(conn, owner, amount(changed.len()), 0).await?;
     let mut replaced = 0;
@@ -101,6 +106,9 @@ async fn replace(
                 .await?;
         }
         replaced += u64::try_from(found).unwrap_or_default();
+    }
+    if let Some(record) = record.filter(|_| replaced > 0) {
+        audit::append(conn, record).await?;
     }
     Ok(replaced)
 }
@@ -190,15 +198,20 @@ impl MemoryRepository for DieselMemoryRepository {
         owner: &UserId,
         memories: &[Memory],
         most: u64,
+        record: Option<&AuditRecord>,
     ) -> Result<MemoryInsert, RepositoryError> {
         if memories.is_empty() {
             return Ok(MemoryInsert::Stored);
         }
-        let input = (owner.clone(), memories.to_vec(), most);
+        let input = (owner.clone(), memories.to_vec(), most, record.cloned());
         self.db
-            .write(Durability::Flushed, input, |conn, (owner, new, most)| {
-                Box::pin(insert(conn, owner, new, *most))
-            })
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (owner, new, most, record)| {
+                    Box::pin(insert(conn, owner, new, *most, record.as_ref()))
+                },
+            )
             .await
     }
 
@@ -262,15 +275,20 @@ impl MemoryRepository for DieselMemoryRepository {
         owner: &UserId,
         memories: &[Memory],
         rewritten: bool,
+        record: Option<&AuditRecord>,
     ) -> Result<u64, RepositoryError> {
         if memories.is_empty() {
             return Ok(0);
         }
-        let input = (owner.clone(), memories.to_vec(), rewritten);
+        let input = (owner.clone(), memories.to_vec(), rewritten, record.cloned());
         self.db
-            .write(Durability::Flushed, input, |conn, (owner, changed, new)| {
-                Box::pin(replace(conn, owner, changed, *new))
-            })
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (owner, changed, new, record)| {
+                    Box::pin(replace(conn, owner, changed, *new, record.as_ref()))
+                },
+            )
             .await
     }
 

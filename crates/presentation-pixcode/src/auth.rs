@@ -220,9 +220,15 @@ pub(crate) async fn current_user(
 /// POST /api/auth/logout: removes the cookies
 #[api_v2_operation(tags(Authentication), operation_id = "sign_out")]
 pub(crate) async fn sign_out(
-    _caller: Authenticated,
+    Authenticated(caller): Authenticated,
+    kernel: web::Data<Kernel>,
     context: RequestContext,
 ) -> Result<Raw<LogoutResponse>, ApiError> {
+    let access = Arc::clone(kernel.access());
+    kernel
+        .core()
+        .run(async move { access.log_out(&caller).await })
+        .await?;
     let reply = Raw::from(Reply(LogoutResponse {
         success: true,
         message: "Logged out successfully",

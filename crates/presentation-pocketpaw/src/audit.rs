@@ -71,11 +71,12 @@ pub(crate) struct ArchivedResponse {
 }
 
 /// Acts that clients know under names of their own; all others are told with `_` in the place of `.`.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("api_key.create", "api_key_created"),
     ("api_key.revoke", "api_key_revoked"),
     ("api_key.rotate", "api_key_rotated"),
     ("audit.archive", "audit_log_rotated"),
+    ("login.end", "logout"),
     ("login.success", "login_success"),
     ("login.refuse", "login_failed"),
     ("login.throttle", "brute_force_blocked"),

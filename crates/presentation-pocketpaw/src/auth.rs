@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use majordomo_application::Caller;
 use majordomo_application::access::LoggedIn;
 use majordomo_presentation_http::auth::{
     LOGIN_COOKIE, SESSION_COOKIE, bearer_token, remove_cookie, set_cookie,
@@ -122,12 +123,21 @@ async fn log_in(
     Ok(Fails(Fails(reply)))
 }
 
-fn log_out(https: bool) -> Raw<OkResponse> {
-    [SESSION_COOKIE, LOGIN_COOKIE]
-        .into_iter()
-        .fold(Raw::from(Reply(OkResponse { ok: true })), |reply, name| {
-            reply.with_header((SET_COOKIE, remove_cookie(name, https)))
-        })
+async fn log_out(
+    kernel: &Kernel,
+    caller: Caller,
+    https: bool,
+) -> Result<Raw<OkResponse>, ApiError> {
+    let access = Arc::clone(kernel.access());
+    kernel
+        .core()
+        .run(async move { access.log_out(&caller).await })
+        .await?;
+    let reply = Raw::from(Reply(OkResponse { ok: true }));
+    let cookies = [SESSION_COOKIE, LOGIN_COOKIE].into_iter();
+    Ok(cookies.fold(reply, |reply, name| {
+        reply.with_header((SET_COOKIE, remove_cookie(name, https)))
+    }))
 }
 
 async fn exchange(
@@ -185,19 +195,21 @@ pub(crate) async fn dashboard_login(
 /// POST /api/v1/auth/logout: removes the session cookie
 #[api_v2_operation(tags(Auth), operation_id = "logout")]
 pub(crate) async fn logout(
-    _caller: Authenticated,
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
     context: RequestContext,
 ) -> Result<Raw<OkResponse>, ApiError> {
-    Ok(log_out(context.https))
+    log_out(&kernel, caller, context.https).await
 }
 
 /// POST /api/auth/logout: removes the session cookie
 #[api_v2_operation(tags(Dashboard), operation_id = "dashboard_logout")]
 pub(crate) async fn dashboard_logout(
-    _caller: Authenticated,
+    Authenticated(caller): Authenticated,
+    kernel: Data<Kernel>,
     context: RequestContext,
 ) -> Result<Raw<OkResponse>, ApiError> {
-    Ok(log_out(context.https))
+    log_out(&kernel, caller, context.https).await
 }
 
 /// POST /api/v1/auth/session: exchanges the master token, shown as bearer token, for a session token

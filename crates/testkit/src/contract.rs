@@ -371,6 +371,7 @@ macro_rules! contract_tests {
             another_owners_memory_does_not_exist
             memories_are_listed_in_order
             a_memory_is_replaced_once
+            changes_of_memories_are_recorded_with_them
             revisions_are_never_shared
             a_forgotten_memory_is_gone
             vectors_of_two_spaces_are_never_mixed

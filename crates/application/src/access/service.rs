@@ -431,6 +431,11 @@ impl AccessService {
         })
     }
 
+    /// Notes that the caller signs out. What they showed works until it ends by itself: clients forget it.
+    pub async fn log_out(&self, caller: &Caller) -> Result<(), AccessError> {
+        self.record(caller, "login.end").await
+    }
+
     /// Whether a token is a pairing token that was not used yet. Costs no waiting.
     pub fn is_pairing(&self, token: &str) -> bool {
         session_token::has_form(token) && self.pairing.is_waiting(&sha256(token))

@@ -101,7 +101,8 @@ impl MemoryService {
                 }
             }
         }
-        match self.memories.insert(owner, &fresh, MAX_MEMORIES).await? {
+        let inserted = self.memories.insert(owner, &fresh, MAX_MEMORIES, None);
+        match inserted.await? {
             MemoryInsert::Full => Err(MemoryError::Full),
             MemoryInsert::Stored => {
                 let stored = fresh.len();

@@ -83,9 +83,10 @@ impl MemoryRepository for SealedMemories {
         owner: &UserId,
         memories: &[Memory],
         most: u64,
+        record: Option<&AuditRecord>,
     ) -> Result<MemoryInsert, RepositoryError> {
         let sealed = self.seal_all(memories)?;
-        self.stored.insert(owner, &sealed, most).await
+        self.stored.insert(owner, &sealed, most, record).await
     }
 
     async fn find(&self, owner: &UserId, ids: &[MemoryId]) -> Result<Vec<Memory>, RepositoryError> {
@@ -115,9 +116,10 @@ impl MemoryRepository for SealedMemories {
         owner: &UserId,
         memories: &[Memory],
         rewritten: bool,
+        record: Option<&AuditRecord>,
     ) -> Result<u64, RepositoryError> {
         let sealed = self.seal_all(memories)?;
-        self.stored.replace(owner, &sealed, rewritten).await
+        self.stored.replace(owner, &sealed, rewritten, record).await
     }
 
     async fn touch(

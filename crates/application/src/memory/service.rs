@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_domain::memory::{ADDITION, MERGED_FROM};
-use majordomo_domain::{Memory, MemoryId, MemoryKind, Scope, Timestamp, UserId};
+use majordomo_domain::{AuditRecord, Memory, MemoryId, MemoryKind, Scope, Timestamp, UserId};
 
 use super::drafts::{MemoryChange, NewMemory, Problems, distinct};
 use super::embedding::{Embedding, EmbeddingProgress};
@@ -141,6 +141,16 @@ impl MemoryService {
         caller: &Caller,
         new: NewMemory,
     ) -> Result<StoredMemory, MemoryError> {
+        self.store(caller, new, None).await
+    }
+
+    /// As [`create`](Self::create); appends `record`, if any, with the memory's id to the audit log.
+    pub(super) async fn store(
+        &self,
+        caller: &Caller,
+        new: NewMemory,
+        record: Option<AuditRecord>,
+    ) -> Result<StoredMemory, MemoryError> {
         caller.require_change(Scope::Memory)?;
         new.validate()?;
         let (owner, now) = (&caller.user, self.clock.now());
@@ -154,7 +164,11 @@ impl MemoryService {
         {
             let rewritten = merged.content != alike.content;
             let one = std::slice::from_ref(&merged);
-            if self.memories.replace(owner, one, rewritten).await? == 0 {
+            let record = record.map(|record| record.with("merged_into", &merged.id));
+            let replaced = self
+                .memories
+                .replace(owner, one, rewritten, record.as_ref());
+            if replaced.await? == 0 {
                 return Err(MemoryError::Changed);
             }
             let memory = merged;
@@ -167,7 +181,11 @@ impl MemoryService {
             });
         }
         let one = std::slice::from_ref(&memory);
-        match self.memories.insert(owner, one, MAX_MEMORIES).await? {
+        let record = record.map(|record| record.with("memory", &memory.id));
+        let inserted = self
+            .memories
+            .insert(owner, one, MAX_MEMORIES, record.as_ref());
+        match inserted.await? {
             MemoryInsert::Full => return Err(MemoryError::Full),
             MemoryInsert::Stored => self.tell(owner, [memory.id.clone()]),
         }
@@ -266,7 +284,8 @@ impl MemoryService {
         }
         memory.updated_at = self.clock.now();
         let one = std::slice::from_ref(&memory);
-        if self.memories.replace(&caller.user, one, rewritten).await? == 0 {
+        let replaced = self.memories.replace(&caller.user, one, rewritten, None);
+        if replaced.await? == 0 {
             return Err(MemoryError::Changed);
         }
         if rewritten {
@@ -290,6 +309,16 @@ impl MemoryService {
             [one] => record.on("memory", one),
             many => record.with("memories", many.len()),
         };
+        self.remove(caller, ids, record).await
+    }
+
+    /// Forgets memories, and appends `record` to the audit log where there were any.
+    pub(super) async fn remove(
+        &self,
+        caller: &Caller,
+        ids: &[MemoryId],
+        record: AuditRecord,
+    ) -> Result<u64, MemoryError> {
         let deleted = self.memories.delete(&caller.user, ids, &record).await?;
         let index = self.indexes.of(&caller.user);
         let mut index = index.write();
@@ -377,7 +406,8 @@ impl MemoryService {
             result.processed += u64::try_from(page.len()).unwrap_or_default();
             let faded = page.iter().filter_map(|memory| memory.faded(now));
             let (gone, kept): (Vec<_>, Vec<_>) = faded.partition(Memory::is_forgotten);
-            result.decayed += self.memories.replace(&caller.user, &kept, false).await?;
+            let faded = self.memories.replace(&caller.user, &kept, false, None);
+            result.decayed += faded.await?;
             let gone: Vec<MemoryId> = gone.into_iter().map(|memory| memory.id).collect();
             if !gone.is_empty() {
                 result.removed += self.forget(caller, &gone).await?;

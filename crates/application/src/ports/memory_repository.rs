@@ -40,12 +40,14 @@ pub enum MemoryInsert {
 #[async_trait]
 pub trait MemoryRepository: Send + Sync {
     /// Stores memories of one owner, all of them or none: `Conflict` when an id is taken. `Full` when the owner would
-    /// then have more than `most`. MUST have reached the disk when it answers.
+    /// then have more than `most`. Appends `record`, if any, to the audit log with what is stored, in one transaction.
+    /// MUST have reached the disk when it answers.
     async fn insert(
         &self,
         owner: &UserId,
         memories: &[Memory],
         most: u64,
+        record: Option<&AuditRecord>,
     ) -> Result<MemoryInsert, RepositoryError>;
 
     /// Those of the memories that exist, in any order.
@@ -68,13 +70,15 @@ pub trait MemoryRepository: Send + Sync {
     ) -> Result<Vec<Memory>, RepositoryError>;
 
     /// Replaces content, summary, importance, tags, sources and times of those memories that still have the revision
-    /// they are given with, and counts them. `rewritten` says that they say something else now: their vectors go. MUST
-    /// have reached the disk when it answers.
+    /// they are given with, and counts them. `rewritten` says that they say something else now: their vectors go. Appends
+    /// `record`, if any, to the audit log unless there were none, in one transaction. MUST have reached the disk when it
+    /// answers.
     async fn replace(
         &self,
         owner: &UserId,
         memories: &[Memory],
         rewritten: bool,
+        record: Option<&AuditRecord>,
     ) -> Result<u64, RepositoryError>;
 
     /// Notes that these memories were found at `at`. No revision changes.

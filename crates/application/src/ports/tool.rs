@@ -1,6 +1,7 @@
 //! What an agent can do besides talking.
 
 use async_trait::async_trait;
+use majordomo_domain::{AuditRecord, SessionId, Timestamp};
 use thiserror::Error;
 
 use super::ToolSpec;
@@ -12,7 +13,16 @@ pub struct ToolContext {
     /// On whose behalf the tool acts: it sees what this caller may see.
     pub caller: Caller,
     /// The session the call was made in.
-    pub session: majordomo_domain::SessionId,
+    pub session: SessionId,
+}
+
+impl ToolContext {
+    /// What the audit log says of a call of `tool` at `at` that changes something. It MUST be stored in the transaction
+    /// of that change.
+    pub fn record(&self, tool: &str, at: Timestamp) -> AuditRecord {
+        let record = self.caller.record("tool.call", at).on("tool", tool);
+        record.with("session", &self.session)
+    }
 }
 
 /// Why a tool has no result. The words go to the model.

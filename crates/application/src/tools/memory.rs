@@ -86,7 +86,10 @@ impl Tool for Remember {
             },
             created_at: None,
         };
-        let stored = self.memory.create(&context.caller, new).await;
+        let stored = self
+            .memory
+            .create_by_call(context, &self.spec.name, new)
+            .await;
         let stored = stored.map_err(|error| failed(&error))?;
         Ok(format!("Remembered as {}.", stored.memory.id))
     }
@@ -204,7 +207,10 @@ impl Tool for Forget {
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<String, ToolError> {
         let id = MemoryId::parse(text(&arguments, "id")?)
             .map_err(|_| ToolError::Failed(MemoryError::NotFound.public_message()))?;
-        let forgotten = self.memory.delete(&context.caller, &id).await;
+        let forgotten = self
+            .memory
+            .delete_by_call(context, &self.spec.name, &id)
+            .await;
         forgotten.map_err(|error| failed(&error))?;
         Ok("Forgotten.".to_owned())
     }

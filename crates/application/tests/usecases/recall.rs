@@ -35,7 +35,13 @@ async fn events_of(world: &World, caller: &Caller, text: &str) -> Vec<RunEvent> 
 
 /// A chat world whose turns recall from a memory over the same storage, and that offers its tools.
 pub(crate) fn chatting(scripts: impl IntoIterator<Item = Script>) -> (World, Arc<MemoryService>) {
-    let store = Arc::new(InMemoryStore::new());
+    chatting_over(Arc::new(InMemoryStore::new()), scripts)
+}
+
+fn chatting_over(
+    store: Arc<InMemoryStore>,
+    scripts: impl IntoIterator<Item = Script>,
+) -> (World, Arc<MemoryService>) {
     let memory = Arc::new(MemoryService::new(MemoryPorts {
         memories: store.clone(),
         turns: store.clone(),
@@ -134,7 +140,8 @@ async fn turns_recall_nothing_of_others_and_nothing_without_scope() {
 
 #[tokio::test]
 async fn the_tools_act_for_their_caller_only() {
-    let (_, memory) = chatting([]);
+    let store = Arc::new(InMemoryStore::new());
+    let (_, memory) = chatting_over(store.clone(), []);
     let context = |name: &str| ToolContext {
         caller: caller(name),
         session: session_id("talk"),
@@ -173,4 +180,17 @@ async fn the_tools_act_for_their_caller_only() {
     );
     let bad = remember.call(&context("ann"), json!({})).await.unwrap_err();
     assert!(matches!(bad, ToolError::Arguments(_)));
+    // What had an effect is in the audit log, by whom and in which session; what was refused or only read is not.
+    let calls: Vec<(String, String)> = store
+        .audit_entries()
+        .into_iter()
+        .filter(|entry| entry.action == "tool.call")
+        .map(|entry| {
+            assert_eq!(entry.actor.as_deref(), Some("ann"));
+            (entry.target, entry.details)
+        })
+        .collect();
+    let details = r#"{"memory":"memory-1","session":"talk"}"#;
+    let of = |tool: &str| (format!("tool:{tool}"), details.to_owned());
+    assert_eq!(calls, [of("remember"), of("forget")]);
 }

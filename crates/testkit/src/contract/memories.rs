@@ -18,7 +18,10 @@ use crate::builders::{
 const MOST: u64 = 1_000;
 
 async fn insert(stores: &Stores, owner: &str, memories: &[Memory]) {
-    let inserted = stores.memories.insert(&user(owner), memories, MOST).await;
+    let inserted = stores
+        .memories
+        .insert(&user(owner), memories, MOST, None)
+        .await;
     assert_eq!(inserted.unwrap(), MemoryInsert::Stored);
 }
 
@@ -76,7 +79,12 @@ pub async fn a_memory_reads_back(stores: Stores) {
 pub async fn a_taken_memory_id_is_a_conflict(stores: Stores) {
     insert(&stores, "ann", &[memory("ann", 1, "one")]).await;
     let batch = [memory("ann", 2, "two"), memory("ann", 1, "one")];
-    assert_conflict(stores.memories.insert(&user("ann"), &batch, MOST).await);
+    assert_conflict(
+        stores
+            .memories
+            .insert(&user("ann"), &batch, MOST, None)
+            .await,
+    );
     assert_eq!(
         ids(&all(&stores, "ann", MemoryOrder::Newest).await),
         ["memory-ann-1"]
@@ -93,7 +101,11 @@ pub async fn a_full_memory_stores_nothing(stores: Stores) {
     )
     .await;
     let more = [memory("ann", 3, "three"), memory("ann", 4, "four")];
-    let full = stores.memories.insert(&owner, &more, 3).await.unwrap();
+    let full = stores
+        .memories
+        .insert(&owner, &more, 3, None)
+        .await
+        .unwrap();
     assert_eq!(full, MemoryInsert::Full);
     assert_eq!(all(&stores, "ann", MemoryOrder::Newest).await.len(), 2);
     let first = memory("ann", 1, "").id;
@@ -102,7 +114,11 @@ pub async fn a_full_memory_stores_nothing(stores: Stores) {
         .delete(&owner, &[first], &record("memory.delete"))
         .await;
     assert_eq!(deleted.unwrap(), 1);
-    let stored = stores.memories.insert(&owner, &more, 3).await.unwrap();
+    let stored = stores
+        .memories
+        .insert(&owner, &more, 3, None)
+        .await
+        .unwrap();
     assert_eq!(stored, MemoryInsert::Stored);
 }
 
@@ -119,7 +135,11 @@ pub async fn another_owners_memory_does_not_exist(stores: Stores) {
     assert_eq!(stores.memories.counts(&bob).await.unwrap(), []);
     stores.memories.touch(&bob, &one, at(9)).await.unwrap();
     "changed".clone_into(&mut hers[0].content);
-    let replaced = stores.memories.replace(&bob, &hers, true).await.unwrap();
+    let replaced = stores
+        .memories
+        .replace(&bob, &hers, true, None)
+        .await
+        .unwrap();
     assert_eq!(replaced, 0);
     let deleted = stores
         .memories
@@ -203,7 +223,7 @@ pub async fn a_memory_is_replaced_once(stores: Stores) {
     let replace = || {
         stores
             .memories
-            .replace(&owner, std::slice::from_ref(&changed), true)
+            .replace(&owner, std::slice::from_ref(&changed), true, None)
     };
     assert_eq!(replace().await.unwrap(), 1);
     assert_eq!(replace().await.unwrap(), 0);
@@ -226,7 +246,7 @@ pub async fn revisions_are_never_shared(stores: Stores) {
     let inserts = (1..=8).map(|number| {
         let (memories, owner) = (stores.memories.clone(), owner.clone());
         let batch = [memory("ann", number, "a"), memory("ann", number + 100, "b")];
-        tokio::spawn(async move { memories.insert(&owner, &batch, MOST).await })
+        tokio::spawn(async move { memories.insert(&owner, &batch, MOST, None).await })
     });
     for insert in inserts.collect::<Vec<_>>() {
         insert.await.unwrap().unwrap();
@@ -311,6 +331,37 @@ fn vector(memory: &Memory, numbers: &[f32]) -> NewVector {
         of: remembered(memory),
         revision: memory.revision,
         vector: numbers.to_vec(),
+    }
+}
+
+/// What is stored or replaced is recorded with it; what is not stored leaves no record.
+pub async fn changes_of_memories_are_recorded_with_them(stores: Stores) {
+    let owner = user("ann");
+    let acts = async || {
+        let filter = AuditFilter {
+            limit: 100,
+            ..AuditFilter::default()
+        };
+        stores.audit.list(&filter).await.unwrap().len()
+    };
+    let act = record("tool.call");
+    let one = [memory("ann", 1, "one")];
+    let insert = async |memories: &[Memory], most| {
+        let memories = stores.memories.insert(&owner, memories, most, Some(&act));
+        memories.await
+    };
+    assert_eq!(insert(&one, 1).await.unwrap(), MemoryInsert::Stored);
+    assert_eq!(acts().await, 1);
+    let another = [memory("ann", 2, "two")];
+    assert_eq!(insert(&another, 1).await.unwrap(), MemoryInsert::Full);
+    assert_conflict(insert(&one, MOST).await);
+    assert_eq!(acts().await, 1);
+    let stored = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    for replaced in [1, 0] {
+        // The second time its revision has passed.
+        let again = stores.memories.replace(&owner, &stored, true, Some(&act));
+        assert_eq!(again.await.unwrap(), replaced);
+        assert_eq!(acts().await, 2);
     }
 }
 
@@ -429,14 +480,14 @@ pub async fn a_rewritten_memory_loses_its_vector(stores: Stores) {
         .unwrap();
     stores
         .memories
-        .replace(&owner, &first, false)
+        .replace(&owner, &first, false, None)
         .await
         .unwrap();
     assert_eq!(memories_with_vector(&stores, "ann", &space).await, 1);
     let second = stores.memories.changes(&owner, 0, 10).await.unwrap();
     stores
         .memories
-        .replace(&owner, &second, true)
+        .replace(&owner, &second, true, None)
         .await
         .unwrap();
     assert_eq!(memories_with_vector(&stores, "ann", &space).await, 0);

@@ -19,10 +19,11 @@ impl MemoryRepository for FailingStore {
         owner: &UserId,
         memories: &[Memory],
         most: u64,
+        record: Option<&AuditRecord>,
     ) -> Result<MemoryInsert, RepositoryError> {
         self.call(
             "memories.insert",
-            self.memories.insert(owner, memories, most),
+            self.memories.insert(owner, memories, most, record),
         )
         .await
     }
@@ -59,10 +60,11 @@ impl MemoryRepository for FailingStore {
         owner: &UserId,
         memories: &[Memory],
         rewritten: bool,
+        record: Option<&AuditRecord>,
     ) -> Result<u64, RepositoryError> {
         self.call(
             "memories.replace",
-            self.memories.replace(owner, memories, rewritten),
+            self.memories.replace(owner, memories, rewritten, record),
         )
         .await
     }

@@ -55,8 +55,10 @@ impl MemoryRepository for InMemoryStore {
         owner: &UserId,
         memories: &[Memory],
         most: u64,
+        record: Option<&AuditRecord>,
     ) -> Result<MemoryInsert, RepositoryError> {
-        let kept = &mut self.state().remembered;
+        let mut state = self.state();
+        let kept = &mut state.remembered;
         let total = kept.of(owner).count().saturating_add(memories.len());
         if u64::try_from(total).is_ok_and(|total| total > most) {
             return Ok(MemoryInsert::Full);
@@ -75,6 +77,9 @@ impl MemoryRepository for InMemoryStore {
                 ..memory.clone()
             };
             kept.memories.insert(memory.id.clone(), memory);
+        }
+        if let Some(record) = record {
+            state.append_audit(record);
         }
         Ok(MemoryInsert::Stored)
     }
@@ -129,8 +134,10 @@ impl MemoryRepository for InMemoryStore {
         owner: &UserId,
         memories: &[Memory],
         rewritten: bool,
+        record: Option<&AuditRecord>,
     ) -> Result<u64, RepositoryError> {
-        let kept = &mut self.state().remembered;
+        let mut state = self.state();
+        let kept = &mut state.remembered;
         let mut replaced = 0;
         for memory in memories {
             let revision = kept.next_revision(owner);
@@ -153,6 +160,9 @@ impl MemoryRepository for InMemoryStore {
                 kept.vectors
                     .remove(&RememberedId::Memory(memory.id.clone()));
             }
+        }
+        if let Some(record) = record.filter(|_| replaced > 0) {
+            state.append_audit(record);
         }
         Ok(replaced)
     }
