@@ -460,7 +460,7 @@ async fn calls_of_tools_are_recorded(database: &str) {
     say(r#"CALL recall {"query":"canary"}"#).await;
     let memories = place.server.get("/v1/memories").await.ok();
     let id = text(&memories["memories"][0], "id");
-    let forget = format!(r#"CALL forget {}"#, json!({ "id": id }));
+    let forget = format!("CALL forget {}", json!({ "id": id }));
     say(&forget).await;
     say(&forget).await;
     let listed = place

@@ -15,6 +15,7 @@ use majordomo_application::ports::{
 use majordomo_application::tools::{
     Calculator, CurrentTime, Forget, Recall, Remember, SearchSessions, ToolRegistry,
 };
+use majordomo_application::usage::UsageService;
 use majordomo_infrastructure_system::{RandomIds, SystemClock};
 use majordomo_presentation_http::Services;
 use majordomo_settings::Settings;
@@ -72,31 +73,16 @@ pub(crate) async fn services(
         ids: ids.clone(),
     };
     let tools = tools(settings, clock.clone(), storage.sessions.clone(), &memory);
-    let agent = agent(settings);
-    let (concurrent, accepted) = (agent.max_concurrent_runs, agent.max_accepted_runs);
-    let chat = ChatService::new(
-        ports,
-        models.clone(),
-        tools,
-        usage.accounting().clone(),
-        agent,
-    );
-    usage.budgets().tell_through(chat.event_bus().clone());
+    let chat = chat(settings, ports, models.clone(), tools, &usage);
     chat.remember_with(memory.clone());
-    let completions = Arc::new(CompletionService::new(
-        models.clone(),
-        usage.accounting().clone(),
-    ));
+    let accounting = usage.accounting();
+    let completions = CompletionService::new(models.clone(), accounting.clone());
+    let completions = Arc::new(completions);
     let default = models.default_model().to_string();
     if let Some(model) = settings.memory.extracts_with(&default) {
-        let model = model.to_owned();
-        chat.learn_with(Extraction::start(
-            memory.clone(),
-            completions.clone(),
-            model,
-        ));
+        let (memory, completions) = (memory.clone(), completions.clone());
+        chat.learn_with(Extraction::start(memory, completions, model.to_owned()));
     }
-    chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
     let embedding = memory.embedding().cloned();
     let health = health(settings, data_dir, storage, models.clone(), errors)
         .with_checks(embedding.map(|embedding| -> Arc<dyn HealthCheck> { embedding }));
@@ -110,7 +96,7 @@ pub(crate) async fn services(
         embeddings: Arc::new(EmbeddingService::new(
             models.clone(),
             embedder,
-            usage.accounting().clone(),
+            accounting.clone(),
         )),
         sessions: Arc::new(SessionService::new(
             storage.sessions.clone(),
@@ -128,6 +114,21 @@ pub(crate) async fn services(
         models,
         inference,
     })
+}
+
+fn chat(
+    settings: &Settings,
+    ports: ChatPorts,
+    models: Arc<ModelRegistry>,
+    tools: Arc<ToolRegistry>,
+    usage: &UsageService,
+) -> Arc<ChatService> {
+    let agent = agent(settings);
+    let (concurrent, accepted) = (agent.max_concurrent_runs, agent.max_accepted_runs);
+    let chat = ChatService::new(ports, models, tools, usage.accounting().clone(), agent);
+    usage.budgets().tell_through(chat.event_bus().clone());
+    chat.limit_users(user_limits(&settings.limits, concurrent, accepted));
+    chat
 }
 
 fn tools(
