@@ -163,6 +163,7 @@ impl MemoryRepository for Made {
         _: &UserId,
         _: &[Memory],
         _: u64,
+        _: Option<&AuditRecord>,
     ) -> Result<MemoryInsert, RepositoryError> {
         Ok(MemoryInsert::Full)
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use majordomo_application::embeddings::OwnEmbedder;
 use majordomo_application::memory::{
     Embedding, EmbeddingPorts, MemoryPorts, MemoryService, SealedMemories,
 };
-use majordomo_application::ports::{Clock, Embedder, IdGenerator, SecretText};
+use majordomo_application::ports::{Clock, IdGenerator, SecretText};
 use majordomo_domain::AuditRecord;
 use majordomo_infrastructure_system::{SecretKeys, XChaChaSecretBox};
 
@@ -21,8 +22,8 @@ const MEMORY_KEY: &str = "memory.key";
 pub(crate) async fn memory(
     storage: &Storage,
     live: &LiveSettings,
-    embedder: Option<Arc<dyn Embedder>>,
-    clock: Arc<dyn Clock>,
+    embedder: Option<&OwnEmbedder>,
+    clock: &Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
 ) -> Result<Arc<MemoryService>, LiveSettingsError> {
     let fresh = SecretText::new(STANDARD.encode(ids.secret()));
@@ -39,12 +40,12 @@ pub(crate) async fn memory(
         ids,
     });
     let service = match embedder {
-        Some(embedder) => service.with_embedding(Embedding::new(EmbeddingPorts {
-            embedder,
+        Some(own) => service.with_embedding(Embedding::new(EmbeddingPorts {
+            embedder: own.embedder.clone(),
             vectors: storage.memory_vectors.clone(),
             memories,
             turns: storage.turns.clone(),
-            clock,
+            clock: clock.clone(),
         })),
         None => service,
     };

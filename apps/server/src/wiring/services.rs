@@ -9,9 +9,7 @@ use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionSe
 use majordomo_application::embeddings::EmbeddingService;
 use majordomo_application::memory::{Extraction, MemoryService};
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
-use majordomo_application::ports::{
-    Clock, ErrorLog, HealthCheck, IdGenerator, SessionRepository, Tool,
-};
+use majordomo_application::ports::{Clock, ErrorLog, IdGenerator, SessionRepository, Tool};
 use majordomo_application::tools::{
     Calculator, CurrentTime, Forget, Recall, Remember, SearchSessions, ToolRegistry,
 };
@@ -64,8 +62,8 @@ pub(crate) async fn services(
     )
     .await?;
     let embedder = super::embedder::embedder(&settings.memory, &models).await?;
-    let model = embedder.as_ref().map(|own| own.embedder.clone());
-    let memory = super::memory::memory(storage, &live, model, clock.clone(), ids.clone()).await?;
+    let memory =
+        super::memory::memory(storage, &live, embedder.as_ref(), &clock, ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -83,9 +81,7 @@ pub(crate) async fn services(
         let (memory, completions) = (memory.clone(), completions.clone());
         chat.learn_with(Extraction::start(memory, completions, model.to_owned()));
     }
-    let embedding = memory.embedding().cloned();
-    let health = health(settings, data_dir, storage, models.clone(), errors)
-        .with_checks(embedding.map(|embedding| -> Arc<dyn HealthCheck> { embedding }));
+    let health = health(settings, data_dir, storage, &memory, models.clone(), errors);
     let audit = super::audit::audit(storage.audit.clone(), data_dir);
     let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {

@@ -11,14 +11,15 @@ use super::vectors::Code;
 use super::{MemoryIndex, RankingQuery, at, best};
 use crate::ports::RememberedId;
 
-/// Places that hardly differ: the larger, the less the first ones count before the others.
-const SMOOTHING: f32 = 60.0;
-/// What a place in the ranking of vectors counts against one in that of words.
-const MEANING: f32 = 1.0;
+/// The larger, the less the first places count before the others.
+const SMOOTHING: f32 = 10.0;
+/// What a place in the ranking of vectors counts against one in that of words. In conversations words in their windows find
+/// answers better than small embedding models do, which is why it is less; where words find nothing, it is all there is.
+const MEANING: f32 = 0.4;
 /// Places of either ranking that count, at least.
-const DEPTH: usize = 100;
-/// What the best of its two neighbours adds to an entry's similarity.
-const NEIGHBOUR: f32 = 0.2;
+const DEPTH: usize = 200;
+/// What the similarity of either neighbour adds to an entry's.
+const NEIGHBOUR: f32 = 0.4;
 /// What importance, age and time count against a similarity.
 const BESIDES: f32 = 0.1;
 
@@ -101,16 +102,18 @@ impl MemoryIndex {
     fn near(&self, query: &RankingQuery<'_>, question: &Code) -> Vec<u32> {
         let wanted = |position| self.is_wanted(query, position);
         let nearest = self.vectors.nearest(question, 2 * query.limit, wanted);
-        let similarities: HashMap<u32, f32> = nearest.iter().copied().collect();
-        let similarity = |position: u32| similarities.get(&position).copied();
+        let similarity = |position: u32| {
+            let vector = at(&self.entries, position)?.vector;
+            self.vectors.similarity(vector, question)
+        };
         let score = |position: &u32| -> f32 {
             let Some(entry) = at(&self.entries, *position) else {
                 return 0.0;
             };
-            let neighbours = [entry.previous, entry.next].map(similarity);
-            let neighbour = neighbours.into_iter().flatten().fold(0.0, f32::max);
+            let neighbours = [entry.previous, entry.next].into_iter();
+            let neighbours: f32 = neighbours.filter_map(similarity).map(|n| n.max(0.0)).sum();
             let own = similarity(*position).unwrap_or_default();
-            own + NEIGHBOUR * neighbour + BESIDES * besides(entry, query)
+            own + NEIGHBOUR * neighbours + BESIDES * besides(entry, query)
         };
         let positions: Vec<u32> = nearest.into_iter().map(|(position, _)| position).collect();
         best(&positions, query.limit, score)
