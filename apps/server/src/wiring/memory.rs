@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use majordomo_application::memory::{
-    Embedding, EmbeddingPorts, MemoryPorts, MemoryService, SealedMemories,
+    Embedding, EmbeddingPorts, MemoryLimits, MemoryPorts, MemoryService, SealedMemories,
 };
 use majordomo_application::ports::{Clock, Embedder, IdGenerator, SecretText};
 use majordomo_domain::AuditRecord;
@@ -21,6 +21,7 @@ const MEMORY_KEY: &str = "memory.key";
 pub(crate) async fn memory(
     storage: &Storage,
     live: &LiveSettings,
+    limits: MemoryLimits,
     embedder: Option<Arc<dyn Embedder>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
@@ -37,7 +38,8 @@ pub(crate) async fn memory(
         audit_log: storage.audit.clone(),
         clock: clock.clone(),
         ids,
-    });
+    })
+    .within(limits);
     let service = match embedder {
         Some(embedder) => service.with_embedding(Embedding::new(EmbeddingPorts {
             embedder,

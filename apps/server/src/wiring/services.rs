@@ -7,7 +7,7 @@ use std::time::Duration;
 use majordomo_application::access::AccessTokens;
 use majordomo_application::chat::{AgentConfig, ChatPorts, ChatService, SessionService};
 use majordomo_application::embeddings::EmbeddingService;
-use majordomo_application::memory::{Extraction, MemoryService};
+use majordomo_application::memory::{Extraction, MemoryLimits, MemoryService};
 use majordomo_application::models::{CompletionService, InferenceMetrics, ModelRegistry};
 use majordomo_application::ports::{
     Clock, ErrorLog, HealthCheck, IdGenerator, SessionRepository, Tool,
@@ -64,7 +64,12 @@ pub(crate) async fn services(
     .await?;
     let embedder = super::embedder::embedder(&settings.memory, &models).await?;
     let model = embedder.as_ref().map(|own| own.embedder.clone());
-    let memory = super::memory::memory(storage, &live, model, clock.clone(), ids.clone()).await?;
+    let limits = MemoryLimits {
+        memories: settings.memory.max_per_user,
+        recall_tokens: settings.memory.recall_tokens,
+    };
+    let (time, names) = (clock.clone(), ids.clone());
+    let memory = super::memory::memory(storage, &live, limits, model, time, names).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -82,7 +87,9 @@ pub(crate) async fn services(
         agent,
     );
     usage.budgets().tell_through(chat.event_bus().clone());
-    chat.remember_with(memory.clone());
+    if settings.memory.recall {
+        chat.remember_with(memory.clone());
+    }
     let completions = Arc::new(CompletionService::new(
         models.clone(),
         usage.accounting().clone(),

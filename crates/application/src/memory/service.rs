@@ -12,6 +12,7 @@ use super::embedding::{Embedding, EmbeddingProgress};
 use super::error::MemoryError;
 use super::index::RankingQuery;
 use super::indexes::{MemoryIndexes, OwnerIndex};
+use super::limits::MemoryLimits;
 use super::words;
 use crate::caller::Caller;
 use crate::ports::{
@@ -19,8 +20,6 @@ use crate::ports::{
     RememberedId, TurnRepository,
 };
 
-/// Memories of one user.
-pub(super) const MAX_MEMORIES: u64 = 2_000_000;
 /// Memories or hits given at once.
 pub(super) const MAX_LIMIT: u32 = 500;
 /// Alike memories looked at before one is stored.
@@ -89,6 +88,7 @@ pub struct MemoryService {
     pub(super) ids: Arc<dyn IdGenerator>,
     pub(super) indexes: MemoryIndexes,
     pub(super) embedding: Option<Arc<Embedding>>,
+    pub(super) limits: MemoryLimits,
 }
 
 impl MemoryService {
@@ -104,12 +104,20 @@ impl MemoryService {
         Self {
             indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
             embedding: None,
+            limits: MemoryLimits::default(),
             memories,
             turns,
             audit_log,
             clock,
             ids,
         }
+    }
+
+    /// The same within other limits.
+    #[must_use]
+    pub const fn within(mut self, limits: MemoryLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// The same with an embedding model: what is remembered is found by what it means, too.
@@ -164,7 +172,11 @@ impl MemoryService {
             });
         }
         let one = std::slice::from_ref(&memory);
-        match self.memories.insert(owner, one, MAX_MEMORIES).await? {
+        match self
+            .memories
+            .insert(owner, one, self.limits.memories)
+            .await?
+        {
             MemoryInsert::Full => return Err(MemoryError::Full),
             MemoryInsert::Stored => self.tell(owner, [memory.id.clone()]),
         }
