@@ -62,8 +62,8 @@ pub(crate) async fn services(
     )
     .await?;
     let embedder = super::embedder::embedder(&settings.memory, &models).await?;
-    let memory =
-        super::memory::memory(storage, &live, embedder.as_ref(), &clock, ids.clone()).await?;
+    let own = embedder.as_ref();
+    let memory = super::memory::memory(settings, storage, &live, own, &clock, ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -72,7 +72,9 @@ pub(crate) async fn services(
     };
     let tools = tools(settings, clock.clone(), storage.sessions.clone(), &memory);
     let chat = chat(settings, ports, models.clone(), tools, &usage);
-    chat.remember_with(memory.clone());
+    if settings.memory.recall {
+        chat.remember_with(memory.clone());
+    }
     let accounting = usage.accounting();
     let completions = CompletionService::new(models.clone(), accounting.clone());
     let completions = Arc::new(completions);

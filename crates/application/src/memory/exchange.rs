@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::drafts::{NewMemory, Problems};
 use super::error::MemoryError;
-use super::service::{MAX_MEMORIES, MemoryService};
+use super::service::MemoryService;
 use crate::caller::Caller;
 use crate::ports::MemoryInsert;
 
@@ -101,8 +101,8 @@ impl MemoryService {
                 }
             }
         }
-        let inserted = self.memories.insert(owner, &fresh, MAX_MEMORIES, None);
-        match inserted.await? {
+        let most = self.limits.memories;
+        match self.memories.insert(owner, &fresh, most, None).await? {
             MemoryInsert::Full => Err(MemoryError::Full),
             MemoryInsert::Stored => {
                 let stored = fresh.len();
