@@ -169,7 +169,7 @@ impl MemoryRepository for Made {
     }
 
     async fn find(&self, _: &UserId, ids: &[MemoryId]) -> Result<Vec<Memory>, RepositoryError> {
-        let number = |id: &MemoryId| id.as_str()[1..].parse().unwrap();
+        let number = |id: &MemoryId| id.as_str().split_at(1).1.parse().unwrap();
         Ok(ids.iter().map(|id| self.memory(number(id))).collect())
     }
 
@@ -301,7 +301,7 @@ impl TurnRepository for Made {
 /// Knows the vectors of the questions.
 #[async_trait]
 impl Embedder for Made {
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "made"
     }
 
