@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use majordomo_application::embeddings::OwnEmbedder;
 use majordomo_application::memory::{
-    Embedding, EmbeddingPorts, MemoryPorts, MemoryService, SealedMemories,
+    Embedding, EmbeddingPorts, MemoryLimits, MemoryPorts, MemoryService, SealedMemories,
 };
 use majordomo_application::ports::{Clock, IdGenerator, SecretText};
 use majordomo_domain::AuditRecord;
 use majordomo_infrastructure_system::{SecretKeys, XChaChaSecretBox};
+use majordomo_settings::MemorySettings;
 
 use super::settings::{LiveSettings, LiveSettingsError};
 use super::storage::Storage;
@@ -20,6 +21,7 @@ const MEMORY_KEY: &str = "memory.key";
 
 /// What is remembered, sealed at rest, and embedded where there is a model for it.
 pub(crate) async fn memory(
+    settings: &MemorySettings,
     storage: &Storage,
     live: &LiveSettings,
     embedder: Option<&OwnEmbedder>,
@@ -38,6 +40,10 @@ pub(crate) async fn memory(
         audit_log: storage.audit.clone(),
         clock: clock.clone(),
         ids,
+    })
+    .within(MemoryLimits {
+        memories: settings.max_per_user,
+        recall_tokens: settings.recall_tokens,
     });
     let service = match embedder {
         Some(own) => service.with_embedding(Embedding::new(EmbeddingPorts {

@@ -61,9 +61,11 @@ pub(crate) async fn services(
         usage.budgets().clone(),
     )
     .await?;
-    let embedder = super::embedder::embedder(&settings.memory, &models).await?;
+    let remembering = &settings.memory;
+    let embedder = super::embedder::embedder(remembering, &models).await?;
+    let own = embedder.as_ref();
     let memory =
-        super::memory::memory(storage, &live, embedder.as_ref(), &clock, ids.clone()).await?;
+        super::memory::memory(remembering, storage, &live, own, &clock, ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -72,7 +74,9 @@ pub(crate) async fn services(
     };
     let tools = tools(settings, clock.clone(), storage.sessions.clone(), &memory);
     let chat = chat(settings, ports, models.clone(), tools, &usage);
-    chat.remember_with(memory.clone());
+    if remembering.recall {
+        chat.remember_with(memory.clone());
+    }
     let accounting = usage.accounting();
     let completions = CompletionService::new(models.clone(), accounting.clone());
     let completions = Arc::new(completions);

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::drafts::{NewMemory, Problems};
 use super::error::MemoryError;
-use super::service::{MAX_MEMORIES, MemoryService};
+use super::service::MemoryService;
 use crate::caller::Caller;
 use crate::ports::MemoryInsert;
 
@@ -101,7 +101,9 @@ impl MemoryService {
                 }
             }
         }
-        let inserted = self.memories.insert(owner, &fresh, MAX_MEMORIES, None);
+        let inserted = self
+            .memories
+            .insert(owner, &fresh, self.limits.memories, None);
         match inserted.await? {
             MemoryInsert::Full => Err(MemoryError::Full),
             MemoryInsert::Stored => {

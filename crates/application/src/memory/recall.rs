@@ -23,8 +23,7 @@ const MAX_RECALLED: usize = 5;
 const LEAST_COVERAGE: f32 = 0.5;
 /// Unless its vector is as near as this to the question's.
 const LEAST_SIMILARITY: f32 = 0.6;
-/// What all of them may cost, in tokens, and against the whole prompt: one part of this many.
-const MAX_TOKENS: u64 = 1_000;
+/// All of them may cost one part of so many of the whole prompt.
 const PROMPT_SHARE: u64 = 16;
 /// Characters of one memory.
 const MAX_CHARS: usize = 600;
@@ -53,7 +52,8 @@ impl MemoryService {
             return None;
         }
         let hits = tokio::time::timeout(PATIENCE, self.recalled(caller, question)).await;
-        quote(&hits.ok()??, (budget / PROMPT_SHARE).min(MAX_TOKENS))
+        let most = (budget / PROMPT_SHARE).min(self.limits.recall_tokens);
+        quote(&hits.ok()??, most)
     }
 
     async fn recalled(self: &Arc<Self>, caller: &Caller, question: &str) -> Option<Vec<MemoryHit>> {

@@ -12,6 +12,7 @@ use super::embedding::{Embedding, EmbeddingProgress};
 use super::error::MemoryError;
 use super::index::RankingQuery;
 use super::indexes::{MemoryIndexes, OwnerIndex};
+use super::limits::MemoryLimits;
 use super::words;
 use crate::caller::Caller;
 use crate::ports::{
@@ -19,8 +20,6 @@ use crate::ports::{
     RememberedId, TurnRepository,
 };
 
-/// Memories of one user.
-pub(super) const MAX_MEMORIES: u64 = 2_000_000;
 /// Memories or hits given at once.
 pub(super) const MAX_LIMIT: u32 = 500;
 /// Alike memories looked at before one is stored.
@@ -91,6 +90,7 @@ pub struct MemoryService {
     pub(super) embedding: Option<Arc<Embedding>>,
     /// Held by the one audit that is under way: it takes a processor and much memory.
     pub(super) auditing: tokio::sync::Mutex<()>,
+    pub(super) limits: MemoryLimits,
 }
 
 impl MemoryService {
@@ -106,6 +106,7 @@ impl MemoryService {
         Self {
             indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
             embedding: None,
+            limits: MemoryLimits::default(),
             memories,
             turns,
             audit_log,
@@ -113,6 +114,13 @@ impl MemoryService {
             ids,
             auditing: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The same within other limits.
+    #[must_use]
+    pub const fn within(mut self, limits: MemoryLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// The same with an embedding model: what is remembered is found by what it means, too.
@@ -184,7 +192,7 @@ impl MemoryService {
         let record = record.map(|record| record.with("memory", &memory.id));
         let inserted = self
             .memories
-            .insert(owner, one, MAX_MEMORIES, record.as_ref());
+            .insert(owner, one, self.limits.memories, record.as_ref());
         match inserted.await? {
             MemoryInsert::Full => return Err(MemoryError::Full),
             MemoryInsert::Stored => self.tell(owner, [memory.id.clone()]),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::memory::{
-    Decayed, Found, MAX_IMPORT, MemoryChange, MemoryError, MemoryHit, MemoryPorts, MemorySearch,
-    MemoryService, NewMemory, SealedMemories,
+    Decayed, Found, MAX_IMPORT, MemoryChange, MemoryError, MemoryHit, MemoryLimits, MemoryPorts,
+    MemorySearch, MemoryService, NewMemory, SealedMemories,
 };
 use majordomo_application::ports::{
     ImportedConversation, MemoryFilter, MemoryRepository, RunJournal as _, SecretBox, SecretError,
@@ -402,4 +402,45 @@ async fn wrong_input_is_named_and_scopes_are_needed() {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Forbidden);
     }
     assert!(world.memory.stats(&viewer).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_more_is_remembered_and_recalled_than_the_limits_say() {
+    let store = Arc::new(InMemoryStore::new());
+    let service = |limits| {
+        let ports = MemoryPorts {
+            memories: store.clone(),
+            turns: store.clone(),
+            audit_log: store.clone(),
+            clock: Arc::new(FixedClock::default()),
+            ids: Arc::new(SequentialIds::new()),
+        };
+        Arc::new(MemoryService::new(ports).within(limits))
+    };
+    let usual = MemoryLimits::default();
+    let two = service(MemoryLimits {
+        memories: 2,
+        ..usual
+    });
+    let ann = caller("ann");
+    two.create(&ann, new("Ann drinks green tea")).await.unwrap();
+    two.create(&ann, new("Green tea helps Ann to wake up"))
+        .await
+        .unwrap();
+    let full = two.create(&ann, new("A third thing")).await;
+    assert!(matches!(full, Err(MemoryError::Full)), "{full:?}");
+    // Others have limits of their own.
+    let bob = caller("bob");
+    two.create(&bob, new("A third thing")).await.unwrap();
+    let recalled = async |recall_tokens: u64| {
+        let service = service(MemoryLimits {
+            recall_tokens,
+            ..usual
+        });
+        let recollection = service.recall(&ann, "green tea for Ann", 100_000).await;
+        recollection.map_or(0, |recollection| recollection.memories.len())
+    };
+    assert_eq!(recalled(1_000).await, 2);
+    assert_eq!(recalled(24).await, 1);
+    assert_eq!(recalled(4).await, 0);
 }

@@ -23,6 +23,12 @@ section! {
         embedder_batch: usize = 64;
         /// Seconds to wait for the answer to one request to the embedding model.
         embedder_timeout_secs: u64 = 30;
+        /// Whether memories that answer a message enter the prompt of its turn. Tools find them all the same.
+        recall: bool = true;
+        /// Most tokens of a prompt that they may take; never more than a sixteenth of it.
+        recall_tokens: u64 = 1_000;
+        /// Most memories of one user; more are refused.
+        max_per_user: u64 = 2_000_000;
         /// Whether a model reads every answered message in the background and stores what it tells of the user. It costs
         /// the user one more model call for each message.
         extract_facts: bool = false;
@@ -75,6 +81,13 @@ impl MemorySettings {
                 return Err(SettingsError::invalid(key, problem));
             }
         }
+        check_range(
+            "memory.recall_tokens",
+            self.recall_tokens,
+            16..=1_000_000,
+            "",
+        )?;
+        check_range("memory.max_per_user", self.max_per_user, 1..=2_000_000, "")?;
         check_range("memory.embedder_batch", self.embedder_batch, 1..=2048, "")?;
         check_range(
             "memory.embedder_timeout_secs",

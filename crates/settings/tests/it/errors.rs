@@ -264,7 +264,7 @@ fn values_that_make_no_sense_beyond_the_server() {
 }
 
 #[test]
-fn embedding_models_that_make_no_sense() {
+fn settings_of_memory_that_make_no_sense() {
     let providers = "[[models.providers]]\nname = \"claude\"\nkind = \"anthropic\"\n\
          [[models.providers]]\nname = \"here\"\nkind = \"ollama\"\n[memory]\n";
     let refuse = |memory: &str, key: &str, words: &str| {
@@ -294,6 +294,9 @@ fn embedding_models_that_make_no_sense() {
     refuse("embedder_batch = 0", "memory.embedder_batch", "1 to 2048");
     let timeout = "memory.embedder_timeout_secs";
     refuse("embedder_timeout_secs = 0", timeout, "1 to 3600");
+    refuse("recall_tokens = 15", "memory.recall_tokens", "out of range");
+    refuse("max_per_user = 0", "memory.max_per_user", "out of range");
+    refuse("recall = 1", "memory.recall", "expected a boolean");
 }
 
 #[test]
