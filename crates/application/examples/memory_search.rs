@@ -191,7 +191,13 @@ impl MemoryRepository for Made {
         Ok(numbers.map(|number| self.memory(number)).collect())
     }
 
-    async fn replace(&self, _: &UserId, _: &[Memory], _: bool) -> Result<u64, RepositoryError> {
+    async fn replace(
+        &self,
+        _: &UserId,
+        _: &[Memory],
+        _: bool,
+        _: Option<&AuditRecord>,
+    ) -> Result<u64, RepositoryError> {
         Ok(0)
     }
 
