@@ -459,7 +459,7 @@ async fn calls_of_tools_are_recorded(database: &str) {
     say(r#"CALL remember {"content":"the canary sings at dawn"}"#).await;
     say(r#"CALL recall {"query":"canary"}"#).await;
     let memories = place.server.get("/v1/memories").await.ok();
-    let id = text(&memories["memories"][0], "id");
+    let id = text(&memories[0], "id");
     let forget = format!("CALL forget {}", json!({ "id": id }));
     say(&forget).await;
     say(&forget).await;

@@ -1,10 +1,15 @@
 //! What the operator sees: events that go on over a cut, the errors that were logged, log lines that name request and run.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::WITHOUT_LIMITS;
-use crate::harness::{Answer, Event, EventStream, ModelServer, Options, PATIENCE, Server, within};
+use crate::harness::{
+    Answer, Event, EventStream, ModelServer, Options, PATIENCE, Server, WITHOUT_LIMITS, skipped,
+    within,
+};
 
 const EVENTS: &str = "/api/v1/events/stream";
 
@@ -167,4 +172,39 @@ async fn log_lines_name_request_and_run_and_errors_are_kept_over_a_restart() {
     assert_eq!(cleared, json!({ "cleared": true }));
     let machine = server.get("/api/v1/metrics/system").await.ok();
     assert_eq!(machine["available"], cfg!(target_os = "linux"));
+}
+
+/// The page of metrics is one that Prometheus reads, by the word of its own tool where that is installed.
+#[tokio::test]
+async fn prometheus_reads_the_page_of_metrics() {
+    /// What `promtool` ends with when it reads the page and would have named something otherwise: the names are those
+    /// that dashboards know.
+    const OTHER_NAMES_ADVISED: i32 = 3;
+
+    let server = Server::assistant().await;
+    say(&server, "hello").await;
+    let page = server.get("/metrics/prometheus").await.with_status(200);
+    let promtool = std::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        skipped("promtool is not installed");
+        return;
+    };
+    let mut input = promtool.stdin.take().unwrap();
+    input.write_all(page.text.as_bytes()).unwrap();
+    drop(input);
+    let said = promtool.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&said.stderr);
+    let code = said.status.code();
+    assert!(matches!(code, Some(0 | OTHER_NAMES_ADVISED)), "{words}");
+    for advice in words.lines() {
+        assert!(
+            advice.contains("_ms") || advice.contains("_total"),
+            "{advice}"
+        );
+    }
 }

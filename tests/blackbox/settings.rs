@@ -168,3 +168,68 @@ async fn the_level_of_the_log_changes_at_once() {
     let entries = server.get("/api/v1/audit").await.text;
     assert_eq!(entries.matches("logging.level").count(), 4, "{entries}");
 }
+
+/// A service of others can be connected once its name for this server is set, whether over the wire or in the file.
+#[tokio::test]
+async fn other_services_are_connected_by_the_name_that_is_set() {
+    const CONNECT: &str = "/api/oauth/authorize?service=";
+
+    let config = format!("{WITHOUT_LIMITS}[oauth]\nspotify_client_id = \"of-the-file\"\n");
+    let mut server = Server::start(Options::config(config)).await;
+    let connect = async |server: &Server, service: &str| {
+        let answer = server.get(&format!("{CONNECT}{service}")).await;
+        (
+            answer.status,
+            answer.header("location").to_owned(),
+            answer.text,
+        )
+    };
+    let (status, _, text) = connect(&server, "google_gmail").await;
+    assert_eq!(status, 400);
+    let words = "Google OAuth Client ID not configured. Set it in Settings first.";
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap(),
+        json!({ "detail": words })
+    );
+    let (status, location, _) = connect(&server, "spotify").await;
+    assert_eq!(status, 307);
+    assert!(
+        location.starts_with("https://accounts.spotify.com/authorize?"),
+        "{location}"
+    );
+    assert!(location.contains("client_id=of-the-file"), "{location}");
+
+    let body =
+        json!({ "google_oauth_client_id": "stored.apps", "spotify_client_id": "stored-too" });
+    put(&server, "/api/v1/settings", &body).await.ok();
+    for restarted in [false, true] {
+        if restarted {
+            server.stop().await;
+            server.restart().await;
+        }
+        for (service, name) in [("google_drive", "stored.apps"), ("spotify", "stored-too")] {
+            let (status, location, _) = connect(&server, service).await;
+            assert_eq!(status, 307, "{service}");
+            assert!(
+                location.contains(&format!("client_id={name}&")),
+                "{location}"
+            );
+            assert!(
+                location.contains(&format!("%3A{service}&")),
+                "the state: {location}"
+            );
+        }
+    }
+    let shown = server.get("/api/v1/settings").await.text;
+    assert!(!shown.contains("stored.apps"), "{shown}");
+    put(
+        &server,
+        "/api/v1/settings",
+        &json!({ "google_oauth_client_id": "" }),
+    )
+    .await
+    .ok();
+    assert_eq!(connect(&server, "google_gmail").await.0, 400);
+    let (status, _, text) = connect(&server, "fax").await;
+    assert_eq!(status, 400, "{text}");
+}

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use majordomo_testkit::postgres::PostgresCluster;
 use serde_json::{Value, json};
 
-use crate::harness::{ModelServer, Options, Server, WITHOUT_LIMITS, run};
+use crate::harness::{ModelServer, Options, Server, WITHOUT_LIMITS, run, skipped};
 
 const USER: &str = "user:operator";
 
@@ -24,10 +25,24 @@ fn completion(text: &str) -> Value {
     json!({ "model": "mock/m", "messages": [{ "role": "user", "content": text }] })
 }
 
-#[tokio::test]
-async fn the_command_line_sets_shows_and_removes_budgets() {
+async fn start(database: &str, model: &ModelServer) -> Server {
+    let config = format!("{WITHOUT_LIMITS}{database}{}", model.settings());
+    Server::start(Options::config(config)).await
+}
+
+/// The settings of a database of its own on PostgreSQL, where there is one.
+async fn postgres(cluster: Option<&PostgresCluster>) -> Option<String> {
+    let Some(cluster) = cluster else {
+        skipped("no PostgreSQL");
+        return None;
+    };
+    let url = cluster.database().await;
+    Some(format!("[database]\nurl = \"{url}\"\n"))
+}
+
+async fn the_command_line_sets_shows_and_removes_budgets(database: &str) {
     let model = ModelServer::start().await;
-    let server = Server::with_model(&model).await;
+    let server = start(database, &model).await;
     let folder = server.data_dir();
     limit(&server, 9_000).await;
     let chat = json!({ "message": "ECHO hello" });
@@ -65,9 +80,21 @@ async fn the_command_line_sets_shows_and_removes_budgets() {
 }
 
 #[tokio::test]
-async fn what_a_killed_server_had_set_aside_is_free_again() {
+async fn the_command_line_sets_shows_and_removes_budgets_on_sqlite() {
+    the_command_line_sets_shows_and_removes_budgets("").await;
+}
+
+#[tokio::test]
+async fn the_command_line_sets_shows_and_removes_budgets_on_postgresql() {
+    let cluster = PostgresCluster::shared();
+    if let Some(database) = postgres(cluster.as_ref()).await {
+        the_command_line_sets_shows_and_removes_budgets(&database).await;
+    }
+}
+
+async fn what_a_killed_server_had_set_aside_is_free_again(database: &str) {
     let model = ModelServer::start().await;
-    let mut server = Server::with_model(&model).await;
+    let mut server = start(database, &model).await;
     limit(&server, 9_000).await;
     let hanging = json!({ "message": "HANG", "conversation_id": "s", "max_tokens": 7_000 });
     let mut stream = server.stream("/v1/chat/stream", &hanging).await;
@@ -92,6 +119,19 @@ async fn what_a_killed_server_had_set_aside_is_free_again() {
     server.post("/v1/chat", &whole).await.ok();
     let asked = model.requests();
     assert_eq!(asked.last().unwrap()["max_tokens"], 7_000);
+}
+
+#[tokio::test]
+async fn what_a_killed_server_had_set_aside_is_free_again_on_sqlite() {
+    what_a_killed_server_had_set_aside_is_free_again("").await;
+}
+
+#[tokio::test]
+async fn what_a_killed_server_had_set_aside_is_free_again_on_postgresql() {
+    let cluster = PostgresCluster::shared();
+    if let Some(database) = postgres(cluster.as_ref()).await {
+        what_a_killed_server_had_set_aside_is_free_again(&database).await;
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use majordomo_application::FieldError;
 use majordomo_application::chat::{AgentConfig, ChatService};
 use majordomo_application::models::ModelRegistry;
+use majordomo_application::oauth::Connections;
 use majordomo_application::ports::settings_repository::SettingValue;
 use majordomo_application::ports::{
     Clock, EffectiveSettings, ProviderSummary, SecretBox, SecretError, SecretPlace, SettingsLayers,
@@ -74,6 +75,7 @@ impl SettingsLayers for SimpleSettingsLayers {
             fixed: self.fixed.clone(),
             ignored: BTreeMap::new(),
             after_restart: BTreeSet::new(),
+            connections: Connections::default(),
             agent: self.agent.clone(),
             models: None,
         };
@@ -124,7 +126,7 @@ impl SettingsLayers for SimpleSettingsLayers {
         Ok(effective)
     }
 
-    fn put_in_force(&self, _: &BTreeMap<String, SettingValue>) {}
+    fn put_in_force(&self, _: &EffectiveSettings) {}
 }
 
 fn provider_field(key: &str) -> Option<(&str, &str)> {

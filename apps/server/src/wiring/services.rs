@@ -102,7 +102,9 @@ pub(crate) async fn services(
             ids,
             chat.clone(),
         )),
-        settings: live.service(models.clone(), chat.clone()).await?,
+        settings: live
+            .service(models.clone(), chat.clone(), oauth.clone())
+            .await?,
         health: Arc::new(health),
         usage,
         access,

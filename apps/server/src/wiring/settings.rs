@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use majordomo_application::FieldError;
 use majordomo_application::chat::ChatService;
 use majordomo_application::models::ModelRegistry;
+use majordomo_application::oauth::{Connections, OAuthService};
 use majordomo_application::ports::settings_repository::SettingValue;
 use majordomo_application::ports::{
     EffectiveSettings, ProviderSummary, SettingsLayers, SettingsRepository, StoredLayer,
@@ -111,6 +112,7 @@ pub(crate) async fn live_settings(
     let layers = FileAndEnvironment {
         layers,
         started: settings.clone(),
+        oauth: None,
     };
     let effective = layers
         .join(&stored, false)
@@ -135,11 +137,15 @@ impl LiveSettings {
         self,
         models: Arc<ModelRegistry>,
         chat: Arc<ChatService>,
+        oauth: Arc<OAuthService>,
     ) -> Result<Arc<SettingsService>, LiveSettingsError> {
         let ports = SettingsPorts {
             repository: self.repository,
             secrets: self.secrets,
-            layers: Arc::new(self.layers),
+            layers: Arc::new(FileAndEnvironment {
+                oauth: Some(oauth),
+                ..self.layers
+            }),
             clock: Arc::new(SystemClock),
         };
         let service = SettingsService::open(ports, self.effective, models, chat).await?;
@@ -175,6 +181,8 @@ struct FileAndEnvironment {
     layers: Layers,
     /// What the process started with.
     started: Settings,
+    /// Who must know under which names this server is known elsewhere.
+    oauth: Option<Arc<OAuthService>>,
 }
 
 #[async_trait]
@@ -219,6 +227,7 @@ impl SettingsLayers for FileAndEnvironment {
             has_key: provider.api_key.is_some(),
         });
         Ok(EffectiveSettings {
+            connections: connections(&settings, stored, &fixed),
             values,
             providers: providers.collect(),
             fixed,
@@ -229,12 +238,43 @@ impl SettingsLayers for FileAndEnvironment {
         })
     }
 
-    fn put_in_force(&self, values: &BTreeMap<String, SettingValue>) {
-        let level = values.get(LOG_LEVEL).and_then(SettingValue::as_text);
+    fn put_in_force(&self, effective: &EffectiveSettings) {
+        if let Some(oauth) = &self.oauth {
+            oauth.be_known_as(effective.connections.clone());
+        }
+        let level = effective.values.get(LOG_LEVEL);
+        let level = level.and_then(SettingValue::as_text);
         if let Some(Err(error)) = level.map(telemetry::set_level) {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "the level of the log stays as it was");
         }
+    }
+}
+
+/// Under which names this server is known at other services: what the environment says, else what is stored, else what
+/// the file says.
+fn connections(
+    settings: &Settings,
+    stored: &StoredLayer,
+    fixed: &BTreeMap<String, String>,
+) -> Connections {
+    let name = |key: &str, secret: &str, configured: &Option<String>| {
+        let stored = stored.secrets.get(&format!("{SECRET_PREFIX}{secret}"));
+        let stored = stored.filter(|_| !fixed.contains_key(key));
+        stored.map_or_else(|| configured.clone(), |name| Some(name.expose().to_owned()))
+    };
+    let oauth = &settings.oauth;
+    Connections {
+        google_client_id: name(
+            "oauth.google_client_id",
+            "google_oauth_client_id",
+            &oauth.google_client_id,
+        ),
+        spotify_client_id: name(
+            "oauth.spotify_client_id",
+            "spotify_client_id",
+            &oauth.spotify_client_id,
+        ),
     }
 }
 

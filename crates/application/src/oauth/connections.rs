@@ -52,13 +52,13 @@ impl OAuthService {
             Some((_, scope)) => (
                 "https://accounts.google.com/o/oauth2/v2/auth",
                 "google",
-                connections.google_client_id.as_ref(),
+                connections.google_client_id,
                 *scope,
             ),
             None if service == "spotify" => (
                 "https://accounts.spotify.com/authorize",
                 "spotify",
-                connections.spotify_client_id.as_ref(),
+                connections.spotify_client_id,
                 SPOTIFY,
             ),
             None => {
@@ -71,7 +71,7 @@ impl OAuthService {
             None => "Spotify",
         }))?;
         let mut parameters = vec![
-            ("client_id", client.clone()),
+            ("client_id", client),
             ("response_type", "code".to_owned()),
             ("scope", scope.to_owned()),
             ("state", format!("{provider}:{service}")),

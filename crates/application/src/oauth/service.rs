@@ -1,6 +1,6 @@
 //! Consent, codes and tokens.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use majordomo_domain::{
@@ -135,6 +135,7 @@ pub struct OAuthService {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
     config: OAuthConfig,
+    connections: Mutex<Connections>,
     consent: ConsentTokens,
 }
 
@@ -144,6 +145,7 @@ impl OAuthService {
         config.clients.extend(desktop_client());
         Self {
             consent: ConsentTokens::new(ports.ids.secret()),
+            connections: Mutex::new(std::mem::take(&mut config.connections)),
             oauth: ports.oauth,
             access_tokens: ports.access_tokens,
             clock: ports.clock,
@@ -157,8 +159,18 @@ impl OAuthService {
         self.config.issuer.as_deref()
     }
 
-    pub(super) fn connections(&self) -> &Connections {
-        &self.config.connections
+    /// Under which names this server is known at other services, at the moment.
+    pub(super) fn connections(&self) -> Connections {
+        let connections = self.connections.lock();
+        connections.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets this server be known at other services under these names from now on.
+    pub fn be_known_as(&self, connections: Connections) {
+        *self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = connections;
     }
 
     /// Whether apps may register themselves.

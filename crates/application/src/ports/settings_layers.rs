@@ -9,6 +9,7 @@ use super::settings_repository::SettingValue;
 use crate::chat::AgentConfig;
 use crate::error::FieldError;
 use crate::models::RegistryConfig;
+use crate::oauth::Connections;
 
 /// The stored settings, opened: the layer over the configuration file and under the environment.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,8 @@ pub struct EffectiveSettings {
     pub ignored: BTreeMap<String, String>,
     /// Keys whose value takes effect when the server starts again.
     pub after_restart: BTreeSet<String>,
+    /// Under which names this server is known at other services.
+    pub connections: Connections,
     /// How the agent works.
     pub agent: AgentConfig,
     /// Which models answer; `None` where it was not asked for.
@@ -62,7 +65,7 @@ pub trait SettingsLayers: Send + Sync {
         with_models: bool,
     ) -> Result<EffectiveSettings, FieldError>;
 
-    /// Lets the process itself work as these values say: what is logged. Called with the values of each
-    /// [`join`](Self::join) whose stored layer holds from now on.
-    fn put_in_force(&self, values: &BTreeMap<String, SettingValue>);
+    /// Lets work what no service of the settings owns: what is logged, how this server is known elsewhere. Called with the
+    /// result of each [`join`](Self::join) whose stored layer holds from now on.
+    fn put_in_force(&self, effective: &EffectiveSettings);
 }

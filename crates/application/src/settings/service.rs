@@ -305,10 +305,10 @@ impl SettingsService {
             instructions: text(IdentityFile::Instructions),
             users,
         };
+        self.ports.layers.put_in_force(&effective);
         if let Some(models) = effective.models {
             self.models.replace(models);
         }
-        self.ports.layers.put_in_force(&effective.values);
         self.chat.reconfigure(effective.agent);
         self.chat.set_identity(identity.clone());
         *self.in_force() = InForce {

@@ -48,8 +48,11 @@ impl Budgets {
         });
     }
 
-    /// Holds the successor of a key to the budgets that were stored for it with its predecessor's.
+    /// Holds the successor of a key to the budgets that were stored for it with its predecessor's. What was spent counts
+    /// on, of which storage does not know the last moments yet.
     pub(crate) fn inherit(&self, from: &ApiKeyId, to: &ApiKeyId) {
+        let subject = |key: &ApiKeyId| BudgetSubject::Key(key.clone());
+        self.windows.inherit(&subject(from), &subject(to));
         let inherited: Vec<_> = self.of_key(from).collect();
         self.change(|set| {
             for (period, limit) in inherited {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use majordomo_domain::{BudgetLimit, BudgetWindow, Spend, WindowUse};
+use majordomo_domain::{BudgetLimit, BudgetSubject, BudgetWindow, Spend, WindowUse};
 use tokio::time::Instant;
 
 /// A window and what may be spent in it.
@@ -163,6 +163,34 @@ impl Windows {
             });
         }
         Ok(None)
+    }
+
+    /// Counts what `from` has spent in its known windows as spent by `to`, which nobody knows yet. Windows that are not known
+    /// are read from storage like others.
+    pub(super) fn inherit(&self, from: &BudgetSubject, to: &BudgetSubject) {
+        let mut table = self.table();
+        let spent: Vec<(BudgetWindow, Spend)> = table
+            .entries
+            .iter()
+            .filter(|(window, _)| window.subject == *from)
+            .map(|(window, entry)| {
+                let window = BudgetWindow {
+                    subject: to.clone(),
+                    ..window.clone()
+                };
+                (window, entry.used.spent)
+            })
+            .collect();
+        table.make_room();
+        for (window, spent) in spent {
+            table.entries.entry(window).or_insert_with(|| Entry {
+                used: WindowUse {
+                    spent,
+                    ..WindowUse::default()
+                },
+                last_used: Instant::now(),
+            });
+        }
     }
 
     /// Ends a call for which `estimate` was set aside: `spent` takes its place in every window. Gives how far each is used

@@ -151,3 +151,18 @@ async fn only_unused_windows_are_forgotten_and_only_when_there_are_many() {
     windows.learn(slow, vec![tokens(1)]);
     assert_eq!(windows.table().entries.len(), 3);
 }
+
+#[test]
+fn a_successor_has_spent_what_is_not_stored_yet() {
+    let (former, successor) = (limited("former", 100), limited("successor", 100));
+    let windows = learnt(std::slice::from_ref(&former));
+    assert!(reserve(&windows, std::slice::from_ref(&former), 60).is_none());
+    windows.settle(std::slice::from_ref(&former), tokens(60), tokens(70));
+    // A call under way stays the former one's.
+    assert!(reserve(&windows, std::slice::from_ref(&former), 10).is_none());
+    windows.inherit(&former.window.subject, &successor.window.subject);
+    assert_eq!(used(&windows, &successor), idle(70));
+    let full = reserve(&windows, std::slice::from_ref(&successor), 40);
+    assert!(full.is_some(), "70 of 100 are spent");
+    assert!(reserve(&windows, std::slice::from_ref(&successor), 30).is_none());
+}
