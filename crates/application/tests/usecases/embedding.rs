@@ -25,7 +25,7 @@ use majordomo_testkit::{
 use crate::support;
 
 /// Knows what three kinds of things are about, whatever words say so.
-struct Topics;
+pub(crate) struct Topics;
 
 #[async_trait]
 impl Embedder for Topics {

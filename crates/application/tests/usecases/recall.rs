@@ -1,19 +1,25 @@
 //! What turns recall, and the tools that remember.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use majordomo_application::Caller;
 use majordomo_application::chat::AgentConfig;
-use majordomo_application::memory::{MemoryPorts, MemoryService, NewMemory};
-use majordomo_application::ports::{MemoryFilter, ModelMessage, Tool, ToolContext, ToolError};
+use majordomo_application::memory::{
+    Embedding, EmbeddingPorts, MemoryPorts, MemoryService, NewMemory,
+};
+use majordomo_application::ports::{
+    Embedder, MemoryFilter, ModelMessage, Tool, ToolContext, ToolError,
+};
 use majordomo_application::tools::{Forget, Recall, Remember};
 use majordomo_domain::{
     MemoryAuthor, MemoryKind, MemorySource, RunEvent, RunEventKind, Scope, Scopes,
 };
 use majordomo_testkit::builders::session_id;
-use majordomo_testkit::{FixedClock, InMemoryStore, Script, SequentialIds};
+use majordomo_testkit::{FixedClock, Gate, HashingEmbedder, InMemoryStore, Script, SequentialIds};
 use serde_json::json;
 
+use crate::embedding::Topics;
 use crate::support::{Options, World, caller, config, drain, say};
 
 fn new(content: &str) -> NewMemory {
@@ -42,13 +48,33 @@ fn chatting_over(
     store: Arc<InMemoryStore>,
     scripts: impl IntoIterator<Item = Script>,
 ) -> (World, Arc<MemoryService>) {
-    let memory = Arc::new(MemoryService::new(MemoryPorts {
+    chatting_with(store, scripts, None)
+}
+
+/// The same with an embedding model, if any.
+fn chatting_with(
+    store: Arc<InMemoryStore>,
+    scripts: impl IntoIterator<Item = Script>,
+    embedder: Option<Arc<dyn Embedder>>,
+) -> (World, Arc<MemoryService>) {
+    let clock = Arc::new(FixedClock::default());
+    let memory = MemoryService::new(MemoryPorts {
         memories: store.clone(),
         turns: store.clone(),
         audit_log: store.clone(),
-        clock: Arc::new(FixedClock::default()),
+        clock: clock.clone(),
         ids: Arc::new(SequentialIds::new()),
-    }));
+    });
+    let memory = Arc::new(match embedder {
+        Some(embedder) => memory.with_embedding(Embedding::new(EmbeddingPorts {
+            embedder,
+            vectors: store.clone(),
+            memories: store.clone(),
+            turns: store.clone(),
+            clock,
+        })),
+        None => memory,
+    });
     let tools: Vec<Arc<dyn Tool>> = vec![
         Arc::new(Remember::new(memory.clone())),
         Arc::new(Recall::new(memory.clone())),
@@ -110,6 +136,77 @@ async fn a_memory_that_gives_orders_is_only_quoted() {
         with.starts_with(&plain) && !plain.contains("memory"),
         "{plain}"
     );
+}
+
+/// Waits until nothing is left to be embedded.
+async fn settle(memory: &MemoryService) {
+    while memory.embedding().unwrap().state().is_behind {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn recalled(events: &[RunEvent]) -> usize {
+    let recalled = events.iter().find_map(|event| match &event.kind {
+        RunEventKind::Recalled(ids) => Some(ids.len()),
+        _ => None,
+    });
+    recalled.unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_recall_by_meaning_and_are_embedded() {
+    let scripts = [Script::answer("At the harbour"), Script::answer("Hello")];
+    let (world, memory) = chatting_with(
+        Arc::new(InMemoryStore::new()),
+        scripts,
+        Some(Arc::new(Topics)),
+    );
+    let owner = caller("ann");
+    memory
+        .create(&owner, new("The blue car is parked at the harbour"))
+        .await
+        .unwrap();
+    memory.embedding().unwrap().start();
+    settle(&memory).await;
+    let events = events_of(&world, &owner, "where did I leave my vehicle?").await;
+    assert_eq!(recalled(&events), 1);
+    assert!(prompt(&world, 0).contains("The blue car"));
+    let events = events_of(&world, &owner, "good morning").await;
+    assert_eq!(recalled(&events), 0);
+    settle(&memory).await;
+    let embedded = memory.overview(&owner).await.unwrap().embedding.unwrap();
+    assert_eq!(
+        (embedded.embedded.memories, embedded.embedded.turns),
+        (1, 4)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_does_not_wait_for_a_slow_embedder_and_does_not_ask_it_again() {
+    let embedder = Arc::new(HashingEmbedder::new("hash", 64));
+    let scripts = [Script::answer("Tea"), Script::answer("Tea")];
+    let (world, memory) = chatting_with(
+        Arc::new(InMemoryStore::new()),
+        scripts,
+        Some(embedder.clone()),
+    );
+    let owner = caller("ann");
+    memory
+        .create(&owner, new("My favourite tea is green"))
+        .await
+        .unwrap();
+    embedder.wait_for(&Gate::closed());
+    let begun = tokio::time::Instant::now();
+    for _ in 0..2 {
+        let events = events_of(&world, &owner, "what is my favourite tea?").await;
+        assert_eq!(recalled(&events), 1);
+    }
+    assert!(
+        begun.elapsed() < Duration::from_millis(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(embedder.calls().len(), 1);
 }
 
 #[tokio::test]
