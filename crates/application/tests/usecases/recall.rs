@@ -48,13 +48,33 @@ fn chatting_over(
     store: Arc<InMemoryStore>,
     scripts: impl IntoIterator<Item = Script>,
 ) -> (World, Arc<MemoryService>) {
-    let memory = Arc::new(MemoryService::new(MemoryPorts {
+    chatting_with(store, scripts, None)
+}
+
+/// The same with an embedding model, if any.
+fn chatting_with(
+    store: Arc<InMemoryStore>,
+    scripts: impl IntoIterator<Item = Script>,
+    embedder: Option<Arc<dyn Embedder>>,
+) -> (World, Arc<MemoryService>) {
+    let clock = Arc::new(FixedClock::default());
+    let memory = MemoryService::new(MemoryPorts {
         memories: store.clone(),
         turns: store.clone(),
         audit_log: store.clone(),
-        clock: Arc::new(FixedClock::default()),
+        clock: clock.clone(),
         ids: Arc::new(SequentialIds::new()),
-    }));
+    });
+    let memory = Arc::new(match embedder {
+        Some(embedder) => memory.with_embedding(Embedding::new(EmbeddingPorts {
+            embedder,
+            vectors: store.clone(),
+            memories: store.clone(),
+            turns: store.clone(),
+            clock,
+        })),
+        None => memory,
+    });
     let tools: Vec<Arc<dyn Tool>> = vec![
         Arc::new(Remember::new(memory.clone())),
         Arc::new(Recall::new(memory.clone())),
@@ -136,7 +156,11 @@ fn recalled(events: &[RunEvent]) -> usize {
 #[tokio::test(start_paused = true)]
 async fn turns_recall_by_meaning_and_are_embedded() {
     let scripts = [Script::answer("At the harbour"), Script::answer("Hello")];
-    let (world, memory) = chatting_with(scripts, Some(Arc::new(Topics)));
+    let (world, memory) = chatting_with(
+        Arc::new(InMemoryStore::new()),
+        scripts,
+        Some(Arc::new(Topics)),
+    );
     let owner = caller("ann");
     memory
         .create(&owner, new("The blue car is parked at the harbour"))
@@ -161,7 +185,11 @@ async fn turns_recall_by_meaning_and_are_embedded() {
 async fn a_turn_does_not_wait_for_a_slow_embedder_and_does_not_ask_it_again() {
     let embedder = Arc::new(HashingEmbedder::new("hash", 64));
     let scripts = [Script::answer("Tea"), Script::answer("Tea")];
-    let (world, memory) = chatting_with(scripts, Some(embedder.clone()));
+    let (world, memory) = chatting_with(
+        Arc::new(InMemoryStore::new()),
+        scripts,
+        Some(embedder.clone()),
+    );
     let owner = caller("ann");
     memory
         .create(&owner, new("My favourite tea is green"))
