@@ -25,6 +25,7 @@ mod hostile_input;
 mod isolation;
 mod kill;
 mod logins;
+mod meaning;
 mod memory;
 mod oauth;
 mod openai;

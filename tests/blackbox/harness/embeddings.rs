@@ -9,13 +9,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use super::model::{read_request, write_json};
 
 /// Numbers in a vector.
 const DIMENSION: usize = 16;
 
-/// A running server; it ends with this value.
+/// A running server; it and its connections end with this value.
 pub(crate) struct EmbeddingServer {
     address: SocketAddr,
     /// Whether it is slow and fails now and then.
@@ -37,10 +38,11 @@ impl EmbeddingServer {
         let is_moody = Arc::new(AtomicBool::new(false));
         let (moody, asked) = (is_moody.clone(), Arc::new(AtomicU64::new(0)));
         let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 let (moody, asked) = (moody.clone(), asked.clone());
                 // A client that goes away ends its own connection only.
-                tokio::spawn(async move { drop(serve(socket, &moody, &asked).await) });
+                connections.spawn(async move { drop(serve(socket, &moody, &asked).await) });
             }
         });
         Self {

@@ -1,0 +1,65 @@
+//! Memories that are found by what they mean, while the embedding model is there and when it is gone.
+
+use serde_json::{Value, json};
+
+use crate::harness::{EmbeddingServer, Options, Server, WITHOUT_LIMITS, eventually, run};
+
+async fn remember(server: &Server, content: &str) {
+    let body = json!({ "content": content, "summary": content, "memory_type": "fact" });
+    let answer = server.post("/v1/memories", &body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+async fn search(server: &Server, words: &str) -> Value {
+    let path = format!("/v1/memories/search?q={words}");
+    server.get(&path).await.ok()
+}
+
+async fn stats(server: &Server) -> Value {
+    server.get("/v1/memories/stats").await.ok()
+}
+
+#[tokio::test]
+async fn an_embedding_model_may_come_and_go() {
+    let embedder = EmbeddingServer::start().await;
+    let config = format!("{WITHOUT_LIMITS}{}", embedder.settings());
+    let server = Server::start(Options::config(&config)).await;
+    std::fs::write(server.data_dir().join("config.toml"), config).unwrap();
+    remember(&server, "alpha beta").await;
+    remember(&server, "gamma delta").await;
+    eventually("both are embedded", async || {
+        (stats(&server).await["embedding"]["memories"] == 2).then_some(())
+    })
+    .await;
+    let hits = search(&server, "gamma").await;
+    let first = &hits[0];
+    assert_eq!(
+        (&first["content"], &first["words_rank"]),
+        (&json!("gamma delta"), &json!(1))
+    );
+    assert_eq!(first["meaning_rank"], 1, "{hits}");
+    let doctor = run(server.data_dir(), &["doctor"]).await;
+    let said = format!("{}{}", doctor.stdout, doctor.stderr);
+    assert!(
+        said.contains("vectors/words has embedded 2 of your 2 memories"),
+        "{said}"
+    );
+
+    // Without the model everything is stored and found by its words, and whoever asks is told.
+    drop(embedder);
+    remember(&server, "epsilon zeta").await;
+    let hits = search(&server, "epsilon").await;
+    assert_eq!(
+        (&hits[0]["content"], &hits[0]["meaning_rank"]),
+        (&json!("epsilon zeta"), &Value::Null)
+    );
+    eventually("the failure is told", async || {
+        stats(&server).await["embedding"]["error"]
+            .is_string()
+            .then_some(())
+    })
+    .await;
+    let doctor = run(server.data_dir(), &["doctor"]).await;
+    let said = format!("{}{}", doctor.stdout, doctor.stderr);
+    assert!(said.contains("vectors/words:"), "{said}");
+}
