@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::dto::{MemoryType, kind, limit, wrong};
 
+/// Largest count: the largest whole number that every JSON reader keeps, 2^53 - 1.
+const MAX_COUNT: u64 = 9_007_199_254_740_991;
+
 /// Where an export goes on.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ExportParams {
@@ -94,7 +97,8 @@ impl From<&Memory> for ExportedMemory {
 /// Where a memory comes from.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct SourceEntry {
-    /// `user`, `agent`, `tool` or `import`.
+    /// Who put it in.
+    #[schemars(extend("enum" = ["user", "agent", "tool", "import"]))]
     author: String,
     #[schemars(regex(pattern = ID_PATTERN))]
     conversation_id: Option<String>,
@@ -210,7 +214,7 @@ struct ImportedMemory {
     accessed_at: Option<String>,
     /// How often it was found.
     #[serde(default)]
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    #[schemars(range(max = MAX_COUNT))]
     access_count: u64,
     /// Up to when it has faded; now where left out.
     #[schemars(extend("anyOf" = [{ "type": "string", "format": "date-time" }, { "type": "null" }]))]
@@ -230,6 +234,10 @@ impl ImportedMemory {
             .into_iter()
             .map(SourceEntry::into_source)
             .collect();
+        if self.access_count > MAX_COUNT {
+            let problem = format!("must not be more than {MAX_COUNT}");
+            return Err(wrong(Location::Body, "access_count", problem));
+        }
         let past = MemoryPast {
             id: identifier("id", self.id, MemoryId::parse)?,
             sources: sources?,
