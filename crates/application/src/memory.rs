@@ -19,6 +19,7 @@ mod recall;
 mod sealing;
 mod search;
 mod service;
+mod touches;
 mod words;
 
 pub use audit::{Finding, Findings, Likeness, MemoryAudit, MemoryAuditQuery};

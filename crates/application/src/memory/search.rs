@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use majordomo_domain::{Memory, MemoryId, MemoryTurn, Scope, UserId};
+use majordomo_domain::{Memory, MemoryTurn, Scope, UserId};
 
 use super::dates::named_time;
 use super::drafts::Problems;
@@ -172,17 +172,7 @@ impl MemoryService {
             Found::Memory(memory) => Some(memory.id.clone()),
             Found::Turn(_) => None,
         });
-        let ids: Vec<MemoryId> = ids.collect();
-        if ids.is_empty() {
-            return;
-        }
-        let (memories, owner, now) = (self.memories.clone(), owner.clone(), self.clock.now());
-        tokio::spawn(async move {
-            if let Err(error) = memories.touch(&owner, &ids, now).await {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "what was found cannot be noted");
-            }
-        });
+        self.touches.note(owner, ids);
     }
 }
 

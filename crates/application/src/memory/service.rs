@@ -13,6 +13,7 @@ use super::error::MemoryError;
 use super::index::RankingQuery;
 use super::indexes::{MemoryIndexes, OwnerIndex};
 use super::limits::MemoryLimits;
+use super::touches::Touches;
 use super::words;
 use crate::caller::Caller;
 use crate::ports::{
@@ -87,6 +88,7 @@ pub struct MemoryService {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdGenerator>,
     pub(super) indexes: MemoryIndexes,
+    pub(super) touches: Touches,
     pub(super) embedding: Option<Arc<Embedding>>,
     /// Held by the one audit that is under way: it takes a processor and much memory.
     pub(super) auditing: tokio::sync::Mutex<()>,
@@ -104,6 +106,7 @@ impl MemoryService {
             ids,
         } = ports;
         Self {
+            touches: Touches::new(memories.clone(), clock.clone()),
             indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
             embedding: None,
             limits: MemoryLimits::default(),
