@@ -9,6 +9,7 @@ mod registry;
 mod tokens;
 mod told;
 
+pub(crate) use completion::must_ask;
 pub use completion::{CompletionError, CompletionService, NamedModel, OutputLimit, PassedRequest};
 pub use error::ModelsError;
 pub use metrics::{InferenceCounts, InferenceMetrics};

@@ -57,6 +57,11 @@ fn mark((id, last_seq, changed_at, imported_at): MarkRow) -> Result<SessionMark,
     })
 }
 
+fn marks(rows: Vec<MarkRow>) -> Outcome<Vec<SessionMark>> {
+    let marks: Result<_, RepositoryError> = rows.into_iter().map(mark).collect();
+    Ok(marks?)
+}
+
 /// Sessions that were active at `since` or later.
 async fn active(
     conn: &mut Conn,
@@ -77,8 +82,7 @@ async fn active(
         ))
         .load(conn)
         .await?;
-    let marks: Result<_, RepositoryError> = rows.into_iter().map(mark).collect();
-    Ok(marks?)
+    marks(rows)
 }
 
 /// Sessions that were imported into at `since` or later: what was said in them may be much older.
@@ -101,8 +105,7 @@ async fn imported(
         ))
         .load(conn)
         .await?;
-    let marks: Result<_, RepositoryError> = rows.into_iter().map(mark).collect();
-    Ok(marks?)
+    marks(rows)
 }
 
 /// Reads messages from a database.

@@ -1,9 +1,8 @@
 //! Bodies that are JSON, but may have the wrong shape.
 
-use majordomo_presentation_http::openapi::with_plain_integers;
+use majordomo_presentation_http::openapi::{place_of, with_plain_integers};
 use majordomo_presentation_http::{ApiError, ErrorClass};
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 
 use crate::error::invalid_parameter;
 
@@ -19,14 +18,7 @@ fn misshapen(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Api
     if !error.is_data() {
         return ApiError::of(ErrorClass::Malformed).with_message("The body is not valid JSON");
     }
-    let mut field: Vec<String> = path
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Seq { index } => Some(index.to_string()),
-            Segment::Map { key } => Some(key.clone()),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect();
+    let mut field = place_of(path);
     let words = error.to_string();
     let words = words.split(" at line ").next().unwrap_or_default();
     let missing = words

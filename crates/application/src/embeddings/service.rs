@@ -7,7 +7,7 @@ use majordomo_domain::{ModelRef, Scope, Usage};
 
 use super::error::EmbeddingError;
 use crate::caller::{Caller, ScopeDenied};
-use crate::models::{ModelRegistry, ModelsError, ToldUsage, estimate_tokens};
+use crate::models::{ModelRegistry, ModelsError, ToldUsage, estimate_tokens, must_ask};
 use crate::ports::{Embedder, EmbeddingModel, EmbeddingRole, Embeddings, ModelError};
 use crate::usage::{Accounting, Ending, ModelCall, Payer, PlannedCall};
 
@@ -203,15 +203,6 @@ fn end(call: ModelCall, result: Result<(), &ModelError>, input_tokens: u64) {
         Err(_) => Ending::Failed,
     };
     call.end_alone(ending, told, 0);
-}
-
-/// Fails unless the caller's key may ask the model: one that it may not does not exist for it.
-fn must_ask(caller: &Caller, model: &ModelRef) -> Result<(), EmbeddingError> {
-    if caller.may_ask(model) {
-        Ok(())
-    } else {
-        Err(unknown(&model.to_string()))
-    }
 }
 
 fn unknown(name: &str) -> EmbeddingError {

@@ -83,11 +83,15 @@ pub(super) fn question_stems(text: &str) -> Vec<String> {
     stems
 }
 
+/// A count of words, for shares.
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// How alike two texts are: the share of their different stems that both have. 1 where both have none.
 pub(super) fn likeness(one: &str, other: &str) -> f64 {
     let set = |text| stems(text).into_iter().collect::<HashSet<_>>();
     let (one, other) = (set(one), set(other));
-    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let all = number(one.union(&other).count());
     if all == 0.0 {
         return 1.0;
@@ -99,7 +103,6 @@ pub(super) fn likeness(one: &str, other: &str) -> f64 {
 pub(super) fn share_known(text: &str, known: &str) -> f64 {
     let telling: HashSet<String> = question_stems(text).into_iter().collect();
     let known: HashSet<String> = stems(known).into_iter().collect();
-    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     if telling.is_empty() {
         return 1.0;
     }

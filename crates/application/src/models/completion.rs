@@ -246,7 +246,7 @@ fn note_piece(piece: &bytes::Bytes, answer: &mut ToldUsage) -> bool {
 }
 
 /// Fails unless the caller's key may ask the model: one that it may not does not exist for it.
-fn must_ask(caller: &Caller, model: &ModelRef) -> Result<(), ModelsError> {
+pub(crate) fn must_ask(caller: &Caller, model: &ModelRef) -> Result<(), ModelsError> {
     if caller.may_ask(model) {
         Ok(())
     } else {

@@ -14,15 +14,13 @@ use majordomo_application::ports::{
     CheckState, Embedder, EmbeddingRole, Embeddings, HealthCheck, MemoryVectors, ModelError,
     ModelErrorKind, RunJournal as _, Severity, VectorCounts, VectorSpace,
 };
-use majordomo_domain::{
-    CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Role, Scope, Scopes, UserRole,
-};
+use majordomo_domain::{CredentialKind, Role, Scope, Scopes, UserRole};
 use majordomo_testkit::builders::{answer, at, session_id, turn, user};
 use majordomo_testkit::{
     FailingStore, FixedClock, Gate, HashingEmbedder, InMemoryStore, SequentialIds, Stores,
 };
 
-use crate::support;
+use crate::support::{self, remembering};
 
 /// Knows what three kinds of things are about, whatever words say so.
 pub(crate) struct Topics;
@@ -122,7 +120,7 @@ impl World {
     }
 
     async fn remember(&self, owner: &str, text: &str) -> majordomo_domain::Memory {
-        let stored = self.memory.create(&caller(owner), new(text)).await;
+        let stored = self.memory.create(&caller(owner), remembering(text)).await;
         stored.unwrap().memory
     }
 
@@ -163,18 +161,6 @@ fn text_of(hit: &MemoryHit) -> String {
 fn caller(name: &str) -> Caller {
     let (role, scopes) = (UserRole::Member, Scopes::from_iter([Scope::Memory]));
     Caller::new(user(name), role, scopes, CredentialKind::Login)
-}
-
-fn new(content: &str) -> NewMemory {
-    NewMemory {
-        content: content.to_owned(),
-        summary: None,
-        kind: MemoryKind::Fact,
-        importance: None,
-        tags: Vec::new(),
-        source: MemorySource::of(MemoryAuthor::User),
-        created_at: None,
-    }
 }
 
 fn imports(batch: Vec<NewMemory>) -> Vec<MemoryImport> {
@@ -220,7 +206,7 @@ async fn without_an_embedder_nothing_has_a_place_by_meaning() {
         ids: Arc::new(SequentialIds::new()),
     });
     plain
-        .create(&caller("ann"), new("A blue car"))
+        .create(&caller("ann"), remembering("A blue car"))
         .await
         .unwrap();
     let search = MemorySearch {
@@ -381,7 +367,7 @@ async fn only_the_text_that_is_refused_stays_without_a_vector() {
         "three plums",
         "four figs",
     ];
-    let batch = texts.iter().map(|text| new(text)).collect();
+    let batch = texts.iter().map(|text| remembering(text)).collect();
     world
         .memory
         .import(&caller("ann"), imports(batch))
@@ -489,7 +475,7 @@ async fn more_than_can_be_told_is_embedded_all_the_same() {
     ));
     let batch = |from: u32| {
         (from..from + 3_000)
-            .map(|number| new(&format!("note {number}")))
+            .map(|number| remembering(&format!("note {number}")))
             .collect()
     };
     world

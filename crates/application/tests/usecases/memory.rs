@@ -18,6 +18,8 @@ use majordomo_domain::{
 use majordomo_testkit::builders::{answer, at, erasure, message, session, session_id, turn, user};
 use majordomo_testkit::{FixedClock, InMemoryStore, SequentialIds};
 
+use crate::support::remembering;
+
 struct World {
     store: Arc<InMemoryStore>,
     clock: Arc<FixedClock>,
@@ -70,18 +72,6 @@ fn caller(name: &str) -> Caller {
     Caller::new(user(name), role, scopes, CredentialKind::Login)
 }
 
-fn new(content: &str) -> NewMemory {
-    NewMemory {
-        content: content.to_owned(),
-        summary: None,
-        kind: MemoryKind::Fact,
-        importance: None,
-        tags: Vec::new(),
-        source: MemorySource::of(MemoryAuthor::User),
-        created_at: None,
-    }
-}
-
 impl World {
     async fn search(&self, name: &str, text: &str) -> Vec<MemoryHit> {
         let search = MemorySearch {
@@ -109,7 +99,7 @@ async fn what_is_remembered_is_found_by_its_owner_only() {
     let ann = caller("ann");
     let stored = world
         .memory
-        .create(&ann, new("Ann hikes in the Alps"))
+        .create(&ann, remembering("Ann hikes in the Alps"))
         .await
         .unwrap();
     assert!(!stored.merged);
@@ -140,7 +130,7 @@ async fn content_and_summary_are_sealed_at_rest() {
     let world = world();
     let stored = world
         .memory
-        .create(&caller("ann"), new("secret plan"))
+        .create(&caller("ann"), remembering("secret plan"))
         .await
         .unwrap();
     let raw = MemoryRepository::find(&*world.store, &user("ann"), &[stored.memory.id])
@@ -159,28 +149,28 @@ async fn what_is_said_twice_is_one_memory() {
     let world = world();
     let ann = caller("ann");
     let text = "The dentist of the family is in the Rose street in Berlin";
-    let first = world.memory.create(&ann, new(text)).await.unwrap();
-    let again = world.memory.create(&ann, new(text)).await.unwrap();
+    let first = world.memory.create(&ann, remembering(text)).await.unwrap();
+    let again = world.memory.create(&ann, remembering(text)).await.unwrap();
     assert!(again.merged);
     assert_eq!(
         (&again.memory.id, again.memory.content.as_str()),
         (&first.memory.id, text)
     );
     let more = format!("{text} today");
-    let merged = world.memory.create(&ann, new(&more)).await.unwrap();
+    let merged = world.memory.create(&ann, remembering(&more)).await.unwrap();
     assert_eq!(
         merged.memory.content,
         format!("{text}\n\nAdditional context: {more}")
     );
     let preference = NewMemory {
         kind: MemoryKind::Preference,
-        ..new(text)
+        ..remembering(text)
     };
     assert!(!world.memory.create(&ann, preference).await.unwrap().merged);
     assert!(
         !world
             .memory
-            .create(&caller("bob"), new(text))
+            .create(&caller("bob"), remembering(text))
             .await
             .unwrap()
             .merged
@@ -188,7 +178,7 @@ async fn what_is_said_twice_is_one_memory() {
     assert!(
         !world
             .memory
-            .create(&ann, new("The dentist is ill"))
+            .create(&ann, remembering("The dentist is ill"))
             .await
             .unwrap()
             .merged
@@ -204,7 +194,7 @@ async fn importing_again_stores_nothing_new() {
             session: Some(session_id("talk")),
             ..MemorySource::of(MemoryAuthor::Import)
         },
-        ..new(text)
+        ..remembering(text)
     };
     let batch = vec![said("Yes").into(), said("No").into(), said("Yes").into()];
     let first = world.memory.import(&ann, batch.clone()).await.unwrap();
@@ -295,12 +285,12 @@ async fn fading_happens_once_a_day_and_ends_in_forgetting() {
     let ann = caller("ann");
     world
         .memory
-        .create(&ann, new("The sky is blue"))
+        .create(&ann, remembering("The sky is blue"))
         .await
         .unwrap();
     let weak = NewMemory {
         importance: Some(0.1),
-        ..new("A dog barked")
+        ..remembering("A dog barked")
     };
     world.memory.create(&ann, weak).await.unwrap();
     world.clock.advance(Duration::from_hours(25));
@@ -331,9 +321,13 @@ async fn fading_happens_once_a_day_and_ends_in_forgetting() {
 async fn pruning_forgets_what_is_old() {
     let world = world();
     let ann = caller("ann");
-    world.memory.create(&ann, new("old")).await.unwrap();
+    world.memory.create(&ann, remembering("old")).await.unwrap();
     world.clock.advance(Duration::from_hours(48));
-    world.memory.create(&ann, new("fresh")).await.unwrap();
+    world
+        .memory
+        .create(&ann, remembering("fresh"))
+        .await
+        .unwrap();
     assert_eq!(
         world
             .memory
@@ -349,7 +343,11 @@ async fn pruning_forgets_what_is_old() {
 async fn a_changed_memory_is_found_by_its_new_words() {
     let world = world();
     let ann = caller("ann");
-    let stored = world.memory.create(&ann, new("likes tea")).await.unwrap();
+    let stored = world
+        .memory
+        .create(&ann, remembering("likes tea"))
+        .await
+        .unwrap();
     let change = MemoryChange {
         content: Some("likes coffee".to_owned()),
         tags: Some(vec!["drink".to_owned(), "drink".to_owned()]),
@@ -373,7 +371,7 @@ async fn wrong_input_is_named_and_scopes_are_needed() {
     let wrong = NewMemory {
         importance: Some(1.5),
         tags: vec!["x".repeat(51)],
-        ..new(" ")
+        ..remembering(" ")
     };
     let refused = world
         .memory
@@ -394,9 +392,17 @@ async fn wrong_input_is_named_and_scopes_are_needed() {
         CredentialKind::Login,
     );
     for refused in [
-        world.memory.create(&chatter, new("x")).await.map(drop),
+        world
+            .memory
+            .create(&chatter, remembering("x"))
+            .await
+            .map(drop),
         world.memory.stats(&chatter).await.map(drop),
-        world.memory.create(&viewer, new("x")).await.map(drop),
+        world
+            .memory
+            .create(&viewer, remembering("x"))
+            .await
+            .map(drop),
         world.memory.decay(&viewer).await.map(drop),
     ] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Forbidden);
@@ -423,15 +429,19 @@ async fn no_more_is_remembered_and_recalled_than_the_limits_say() {
         ..usual
     });
     let ann = caller("ann");
-    two.create(&ann, new("Ann drinks green tea")).await.unwrap();
-    two.create(&ann, new("Green tea helps Ann to wake up"))
+    two.create(&ann, remembering("Ann drinks green tea"))
         .await
         .unwrap();
-    let full = two.create(&ann, new("A third thing")).await;
+    two.create(&ann, remembering("Green tea helps Ann to wake up"))
+        .await
+        .unwrap();
+    let full = two.create(&ann, remembering("A third thing")).await;
     assert!(matches!(full, Err(MemoryError::Full)), "{full:?}");
     // Others have limits of their own.
     let bob = caller("bob");
-    two.create(&bob, new("A third thing")).await.unwrap();
+    two.create(&bob, remembering("A third thing"))
+        .await
+        .unwrap();
     let recalled = async |recall_tokens: u64| {
         let service = service(MemoryLimits {
             recall_tokens,

@@ -206,15 +206,19 @@ fn without_position(message: &str) -> String {
         .to_owned()
 }
 
-fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &str) -> ApiError {
-    let mut field: Vec<String> = path
-        .iter()
+/// The names and positions that lead to a place in a body, outermost first.
+pub fn place_of(path: &serde_path_to_error::Path) -> Vec<String> {
+    path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(index.to_string()),
             Segment::Map { key } => Some(key.clone()),
             Segment::Enum { .. } | Segment::Unknown => None,
         })
-        .collect();
+        .collect()
+}
+
+fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &str) -> ApiError {
+    let mut field = place_of(path);
     let quoted = |prefix: &str| {
         message
             .strip_prefix(prefix)
