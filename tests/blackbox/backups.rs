@@ -338,8 +338,11 @@ async fn what_is_not_a_whole_backup_is_refused_and_changes_nothing() {
     let rows = place.rows().await;
     let bytes = fs::read(&whole).unwrap();
     let mut flipped = bytes.clone();
+    // One bit alone may stand for another copy of the same text: what is read is the same then.
     let middle = flipped.len() / 2;
-    flipped[middle] ^= 0x10;
+    for byte in &mut flipped[middle..middle + 16] {
+        *byte = !*byte;
+    }
     fs::write(file("flipped"), flipped).unwrap();
     fs::write(file("cut"), &bytes[..bytes.len() * 9 / 10]).unwrap();
     fs::write(file("short"), &bytes[..bytes.len() - 1]).unwrap();
