@@ -14,7 +14,7 @@ use majordomo_application::ports::{
 use majordomo_domain::{AuditRecord, Memory, MemoryId, MemoryKind, Timestamp, UserId};
 
 use super::audit;
-use super::cached::Cached;
+use super::cached::{Cached, padded};
 use super::error::{Outcome, corrupt, to_stored};
 use super::schema::{memories, memory_owners, memory_vectors};
 use crate::backend::{Conn, Database};
@@ -120,10 +120,13 @@ async fn delete(
     record: &AuditRecord,
 ) -> Outcome<u64> {
     advance(conn, owner, 0, 0).await?;
-    let own = memories::table
-        .filter(memories::owner.eq(owner.as_str()))
-        .filter(memories::id.eq_any(ids.iter().map(MemoryId::as_str)));
-    let deleted = diesel::delete(own).execute(conn).await?;
+    let mut deleted = 0;
+    for id in ids {
+        let own = memories::table
+            .filter(memories::id.eq(id.as_str()))
+            .filter(memories::owner.eq(owner.as_str()));
+        deleted += diesel::delete(own).execute(conn).await?;
+    }
     advance(conn, owner, 0, -amount(deleted)).await?;
     if deleted > 0 {
         audit::append(conn, record).await?;
@@ -222,12 +225,13 @@ impl MemoryRepository for DieselMemoryRepository {
         self.db
             .read((owner.clone(), ids.to_vec()), |conn, (owner, ids)| {
                 Box::pin(async move {
-                    let rows: Vec<MemoryRow> = memories::table
-                        .filter(memories::owner.eq(owner.as_str()))
-                        .filter(memories::id.eq_any(ids.iter().map(MemoryId::as_str)))
-                        .select(MemoryRow::as_select())
-                        .load(conn)
-                        .await?;
+                    // The owner is compared here: SQLite would read all that the owner has instead of these.
+                    let ids = padded(ids.iter().map(MemoryId::as_str));
+                    let named = memories::table
+                        .filter(memories::id.eq_any(ids))
+                        .select(MemoryRow::as_select());
+                    let mut rows: Vec<MemoryRow> = Cached(named).load(conn).await?;
+                    rows.retain(|row| row.owner == owner.as_str());
                     from_rows(rows)
                 })
             })

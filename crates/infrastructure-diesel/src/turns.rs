@@ -8,6 +8,7 @@ use diesel_async::RunQueryDsl;
 use majordomo_application::ports::{RepositoryError, SessionMark, TurnRepository};
 use majordomo_domain::{MemoryTurn, MessageId, Role, SessionId, Timestamp, UserId};
 
+use super::cached::{Cached, padded};
 use super::error::{Outcome, corrupt, to_stored};
 use super::schema::{messages, sessions};
 use crate::backend::{self, Conn, Database};
@@ -17,6 +18,7 @@ use crate::backend::{self, Conn, Database};
 #[diesel(table_name = messages)]
 struct TurnRow {
     id: String,
+    owner: String,
     session_id: String,
     seq: i64,
     role: String,
@@ -218,12 +220,13 @@ impl TurnRepository for DieselTurnRepository {
         self.db
             .read((owner.clone(), ids.to_vec()), |conn, (owner, ids)| {
                 Box::pin(async move {
-                    let rows: Vec<TurnRow> = messages::table
-                        .filter(messages::owner.eq(owner.as_str()))
-                        .filter(messages::id.eq_any(ids.iter().map(MessageId::as_str)))
-                        .select(TurnRow::as_select())
-                        .load(conn)
-                        .await?;
+                    // The owner is compared here: SQLite would read all that the owner has instead of these.
+                    let ids = padded(ids.iter().map(MessageId::as_str));
+                    let named = messages::table
+                        .filter(messages::id.eq_any(ids))
+                        .select(TurnRow::as_select());
+                    let mut rows: Vec<TurnRow> = Cached(named).load(conn).await?;
+                    rows.retain(|row| row.owner == owner.as_str());
                     from_rows(rows)
                 })
             })

@@ -130,7 +130,7 @@ impl<'a> NewMemoryRow<'a> {
 #[diesel(table_name = memories)]
 pub(super) struct MemoryRow {
     id: String,
-    owner: String,
+    pub(super) owner: String,
     kind: String,
     content: String,
     summary: String,

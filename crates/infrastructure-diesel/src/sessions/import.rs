@@ -57,11 +57,12 @@ pub(super) async fn import(
 
 /// The ids of those of the messages that are stored.
 async fn known(conn: &mut Conn, owner: &str, asked: &[Message]) -> Outcome<HashSet<String>> {
-    let ids: Vec<String> = messages::table
-        .filter(messages::owner.eq(owner))
+    // The owner is compared here: SQLite would read all that the owner has instead of these.
+    let found: Vec<(String, String)> = messages::table
         .filter(messages::id.eq_any(asked.iter().map(|message| message.id.as_str())))
-        .select(messages::id)
+        .select((messages::id, messages::owner))
         .load(conn)
         .await?;
-    Ok(ids.into_iter().collect())
+    let own = found.into_iter().filter(|(_, of)| of == owner);
+    Ok(own.map(|(id, _)| id).collect())
 }

@@ -1,0 +1,2 @@
+DROP INDEX memory_vectors_of_messages;
+DROP INDEX memory_vectors_of_memories;
