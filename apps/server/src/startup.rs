@@ -221,14 +221,9 @@ impl Application {
             self.services.completions.close();
             tokio::time::timeout_at(deadline, stopping).await
         };
-        let embedding = async {
-            if let Some(embedding) = self.services.memory.embedding() {
-                embedding.stop().await;
-            }
-        };
         let in_time = [
             http,
-            tokio::time::timeout_at(deadline, embedding).await,
+            tokio::time::timeout_at(deadline, self.services.memory.close()).await,
             // What was refused to the last is recorded.
             tokio::time::timeout_at(deadline, self.audit.stop()).await,
             // Calls that belong to no run may still wait for the ledger.

@@ -5,6 +5,7 @@
 
 mod fusion;
 mod ranking;
+mod sessions;
 mod vectors;
 
 use std::collections::HashMap;
@@ -58,17 +59,24 @@ struct Entry {
     words: Box<[Occurrence]>,
     /// Words, each as often as it stands there.
     length: f32,
-    session: u32,
-    /// Neighbours in the session.
-    previous: u32,
-    next: u32,
     speaker: u32,
     /// Where its vector lies.
     vector: u32,
     created_at: Timestamp,
     importance: f32,
-    is_question: bool,
     tells_time: bool,
+}
+
+/// Where an entry stands in its conversation: what finding reads most, apart from the rest.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    session: u32,
+    /// Neighbours in the session.
+    previous: u32,
+    next: u32,
+    /// Words of the entry and, by their weights, of its neighbours.
+    window: f32,
+    is_question: bool,
     is_removed: bool,
 }
 
@@ -88,6 +96,8 @@ struct SessionWords {
 #[derive(Debug, Default)]
 pub(crate) struct MemoryIndex {
     entries: Vec<Entry>,
+    /// One for each entry.
+    places: Vec<Place>,
     by_id: HashMap<RememberedId, u32>,
     words: Vec<Word>,
     by_stem: HashMap<Box<str>, u32>,
@@ -156,9 +166,10 @@ impl MemoryIndex {
         self.remove(&new.id);
         self.post(&words, position);
         let (session, previous) = self.join_session(new.session, position, length);
-        if let Some(previous) = at_mut(&mut self.entries, previous) {
-            previous.next = position;
-        }
+        let earlier = at_mut(&mut self.places, previous).map_or(NONE, |place| {
+            place.next = position;
+            place.previous
+        });
         let speaker = words::speaker(new.text).map_or(NONE, |stem| self.word(stem));
         self.total_length += f64::from(length);
         self.by_id.insert(new.id.clone(), position);
@@ -166,17 +177,26 @@ impl MemoryIndex {
             id: new.id,
             words,
             length,
-            session,
-            previous,
-            next: NONE,
             speaker,
             vector,
             created_at: new.created_at,
             importance: to_f32(new.importance),
-            is_question: new.text.trim_end().ends_with('?'),
             tells_time,
+        });
+        self.places.push(Place {
+            session,
+            previous,
+            next: NONE,
+            window: length,
+            is_question: new.text.trim_end().ends_with('?'),
             is_removed: false,
         });
+        for changed in [position, previous, earlier] {
+            let window = self.window_length(changed);
+            if let Some(place) = at_mut(&mut self.places, changed) {
+                place.window = window;
+            }
+        }
     }
 
     /// Takes an entry out, where it is there.
@@ -184,9 +204,11 @@ impl MemoryIndex {
         let Some(position) = self.by_id.remove(id) else {
             return;
         };
-        if let Some(entry) = at_mut(&mut self.entries, position) {
-            entry.is_removed = true;
+        if let Some(place) = at_mut(&mut self.places, position) {
+            place.is_removed = true;
             self.removed += 1;
+        }
+        if let Some(entry) = at_mut(&mut self.entries, position) {
             let vector = std::mem::replace(&mut entry.vector, NONE);
             self.remove_vector(vector);
         }

@@ -134,6 +134,14 @@ impl MemoryService {
         self
     }
 
+    /// Ends the work in the background: what was found is noted, and nothing is embedded any more before the next start.
+    pub async fn close(&self) {
+        if let Some(embedding) = &self.embedding {
+            embedding.stop().await;
+        }
+        self.touches.store().await;
+    }
+
     /// The embedding model's work, where there is one.
     pub const fn embedding(&self) -> Option<&Arc<Embedding>> {
         self.embedding.as_ref()

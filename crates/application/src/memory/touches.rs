@@ -8,8 +8,11 @@ use majordomo_domain::{MemoryId, UserId};
 
 use crate::ports::{Clock, MemoryRepository};
 
-/// How long what was found waits. What is found again meanwhile counts once.
-const LINGER: Duration = Duration::from_millis(500);
+/// How long what was found waits. What is found again meanwhile counts once. Noting one memory alone costs as much as
+/// storing a message; of many that are noted together most lie in the same pages.
+const LINGER: Duration = Duration::from_secs(10);
+/// Memories noted in one write: others wait for it.
+const TOGETHER: usize = 200;
 /// Memories that wait at most; further ones are not noted.
 const WAITING: usize = 16_384;
 
@@ -43,12 +46,15 @@ impl Touches {
         of_owner.extend(ids.take(room));
         if is_first {
             let touches = self.clone();
-            tokio::spawn(async move { touches.store().await });
+            tokio::spawn(async move {
+                tokio::time::sleep(LINGER).await;
+                touches.store().await;
+            });
         }
     }
 
-    async fn store(&self) {
-        tokio::time::sleep(LINGER).await;
+    /// Stores what waits.
+    pub(super) async fn store(&self) {
         let found = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
@@ -56,9 +62,11 @@ impl Touches {
         let now = self.clock.now();
         for (owner, ids) in found {
             let ids: Vec<MemoryId> = ids.into_iter().collect();
-            if let Err(error) = self.memories.touch(&owner, &ids, now).await {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "what was found cannot be noted");
+            for ids in ids.chunks(TOGETHER) {
+                if let Err(error) = self.memories.touch(&owner, ids, now).await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "what was found cannot be noted");
+                }
             }
         }
     }

@@ -107,10 +107,12 @@ impl MemoryIndex {
             self.vectors.similarity(vector, question)
         };
         let score = |position: &u32| -> f32 {
-            let Some(entry) = at(&self.entries, *position) else {
+            let (Some(entry), Some(place)) =
+                (at(&self.entries, *position), at(&self.places, *position))
+            else {
                 return 0.0;
             };
-            let neighbours = [entry.previous, entry.next].into_iter();
+            let neighbours = [place.previous, place.next].into_iter();
             let neighbours: f32 = neighbours.filter_map(similarity).map(|n| n.max(0.0)).sum();
             let own = similarity(*position).unwrap_or_default();
             own + NEIGHBOUR * neighbours + BESIDES * besides(entry, query)

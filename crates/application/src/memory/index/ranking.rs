@@ -11,14 +11,14 @@ use std::sync::PoisonError;
 
 use majordomo_domain::Timestamp;
 
-use super::{Entry, MemoryIndex, NONE, Posting, at, at_mut, prefix, to_f32};
+use super::sessions::SessionSums;
+use super::{Entry, MemoryIndex, NONE, Place, Posting, at, at_mut, prefix, to_f32};
 use crate::memory::words;
 use crate::ports::RememberedId;
 
 /// BM25: how soon repeating a word stops to count, and how much long texts are held back.
 const K1: f32 = 1.2;
 const B: f32 = 0.41;
-const SESSION_B: f32 = 0.7;
 /// What the next entries of the conversation add to an entry, and the ones before it.
 const NEXT: [f32; 2] = [0.24, 0.08];
 const BEFORE: [f32; 2] = [0.01, 0.25];
@@ -26,8 +26,6 @@ const BEFORE: [f32; 2] = [0.01, 0.25];
 const ANSWERED_QUESTION: f32 = 0.69;
 /// What the whole session adds, against the best entry's 1.
 const SESSION: f32 = 0.32;
-/// How much of that all words looked for decide, and not only those of the question.
-const ALL_WORDS: f32 = 0.45;
 /// What covering all of the question adds.
 const COVERAGE: f32 = 0.32;
 /// What being said by somebody the question names adds.
@@ -112,10 +110,10 @@ pub(super) struct Sums {
     scores: Vec<f32>,
     coverage: Vec<f32>,
     found: Vec<u32>,
-    sessions: HashMap<u32, f32>,
+    sessions: SessionSums,
 }
 
-fn count(list_length: usize) -> f32 {
+pub(super) fn count(list_length: usize) -> f32 {
     u32::try_from(list_length).map_or(f32::MAX, |count| {
         #[expect(
             clippy::cast_precision_loss,
@@ -128,20 +126,20 @@ fn count(list_length: usize) -> f32 {
 }
 
 /// What holding a word tells, when `holders` of `all` hold it.
-fn inverse_frequency(all: f32, holders: f32) -> f32 {
+pub(super) fn inverse_frequency(all: f32, holders: f32) -> f32 {
     (1.0 + (all - holders + 0.5).max(0.0) / (holders + 0.5)).ln()
 }
 
-fn saturated(frequency: f32, length: f32, b: f32) -> f32 {
+pub(super) fn saturated(frequency: f32, length: f32, b: f32) -> f32 {
     frequency * (K1 + 1.0) / (frequency + K1 * (1.0 - b + b * length))
 }
 
 /// A word to look for.
-struct Wanted {
-    word: u32,
-    weight: f32,
+pub(super) struct Wanted {
+    pub(super) word: u32,
+    pub(super) weight: f32,
     /// Whether it stands in the question itself.
-    is_asked: bool,
+    pub(super) is_asked: bool,
 }
 
 impl MemoryIndex {
@@ -168,7 +166,7 @@ impl MemoryIndex {
             }
             wanted.extend(told);
         }
-        self.add_sessions(&wanted, query.postings, &mut sums);
+        self.add_sessions(&wanted, query.postings, &mut sums.sessions);
         let ranked = self.weigh_up(query, &stems, &sums);
         self.keep_sums(sums);
         ranked
@@ -176,9 +174,9 @@ impl MemoryIndex {
 
     /// Whether the question may be answered by such an entry.
     pub(super) fn is_wanted(&self, query: &RankingQuery<'_>, position: u32) -> bool {
-        at(&self.entries, position).is_some_and(|entry| {
-            !entry.is_removed && (query.turns || matches!(entry.id, RememberedId::Memory(_)))
-        })
+        let is_there = at(&self.places, position).is_some_and(|place| !place.is_removed);
+        let is_memory = |entry: &Entry| matches!(entry.id, RememberedId::Memory(_));
+        is_there && (query.turns || at(&self.entries, position).is_some_and(is_memory))
     }
 
     /// Sums that are all zero, one for each entry.
@@ -192,6 +190,7 @@ impl MemoryIndex {
         for list in [&mut sums.windows, &mut sums.scores, &mut sums.coverage] {
             list.resize(self.entries.len(), 0.0);
         }
+        sums.sessions.resize(self.sessions.len());
         sums
     }
 
@@ -246,7 +245,7 @@ impl MemoryIndex {
         wanted
     }
 
-    fn postings(&self, word: u32, most: usize) -> &[Posting] {
+    pub(super) fn postings(&self, word: u32, most: usize) -> &[Posting] {
         let postings = at(&self.words, word).map_or(&[][..], |word| &word.postings);
         let older = postings.len().saturating_sub(most.min(MAX_POSTINGS));
         postings.get(older..).unwrap_or_default()
@@ -261,36 +260,31 @@ impl MemoryIndex {
     fn add_word(&self, wanted: &Wanted, most: usize, sums: &mut Sums) {
         let tells = self.tells(wanted.word);
         for posting in self.postings(wanted.word, most) {
-            let Some(entry) = at(&self.entries, posting.entry).filter(|e| !e.is_removed) else {
+            let Some(place) = at(&self.places, posting.entry).filter(|place| !place.is_removed)
+            else {
                 continue;
             };
             let times = f32::from(posting.count);
             sums.add_to_window(posting.entry, times);
             // To its predecessors this is what comes next; to its successors what came before.
-            let [previous, earlier] = self.two(entry.previous, |entry| entry.previous);
+            let [previous, earlier] = self.before(place);
             sums.add_to_window(previous, NEXT[0] * times);
             sums.add_to_window(earlier, NEXT[1] * times);
-            let [next, later] = self.two(entry.next, |entry| entry.next);
-            let answer = if entry.is_question {
-                ANSWERED_QUESTION
-            } else {
-                0.0
-            };
-            sums.add_to_window(next, (BEFORE[0] + answer) * times);
+            let [next, later] = self.behind(place);
+            sums.add_to_window(next, (BEFORE[0] + answers(place)) * times);
             sums.add_to_window(later, BEFORE[1] * times);
         }
         let mean = to_f32(self.mean_window());
         let in_window = std::mem::take(&mut sums.in_window);
         for position in &in_window {
-            let Some(entry) = at(&self.entries, *position) else {
+            let Some(place) = at(&self.places, *position) else {
                 continue;
             };
             let times = at_mut(&mut sums.windows, *position).map_or(0.0, std::mem::take);
-            if entry.is_removed {
+            if place.is_removed {
                 continue;
             }
-            let length = self.window_length(entry) / mean;
-            let score = wanted.weight * tells * saturated(times, length, B);
+            let score = wanted.weight * tells * saturated(times, place.window / mean, B);
             if let Some(sum) = at_mut(&mut sums.scores, *position) {
                 if *sum == 0.0 {
                     sums.found.push(*position);
@@ -307,18 +301,26 @@ impl MemoryIndex {
         sums.in_window.clear();
     }
 
-    fn two(&self, first: u32, step: impl Fn(&Entry) -> u32) -> [u32; 2] {
-        [first, at(&self.entries, first).map_or(NONE, step)]
+    fn before(&self, place: &Place) -> [u32; 2] {
+        let earlier = at(&self.places, place.previous).map_or(NONE, |place| place.previous);
+        [place.previous, earlier]
     }
 
-    /// Words of an entry and, by their weights, of its neighbours.
-    fn window_length(&self, entry: &Entry) -> f32 {
+    fn behind(&self, place: &Place) -> [u32; 2] {
+        let later = at(&self.places, place.next).map_or(NONE, |place| place.next);
+        [place.next, later]
+    }
+
+    /// Words of the entry at `position` and, by their weights, of its neighbours.
+    pub(super) fn window_length(&self, position: u32) -> f32 {
+        let Some(place) = at(&self.places, position) else {
+            return 0.0;
+        };
         let length = |position| at(&self.entries, position).map_or(0.0, |entry| entry.length);
-        let [next, later] = self.two(entry.next, |entry| entry.next);
-        let [previous, earlier] = self.two(entry.previous, |entry| entry.previous);
-        let asked = at(&self.entries, previous).is_some_and(|entry| entry.is_question);
-        let answer = if asked { ANSWERED_QUESTION } else { 0.0 };
-        entry.length
+        let [next, later] = self.behind(place);
+        let [previous, earlier] = self.before(place);
+        let answer = at(&self.places, previous).map_or(0.0, answers);
+        length(position)
             + NEXT[0] * length(next)
             + NEXT[1] * length(later)
             + (BEFORE[0] + answer) * length(previous)
@@ -357,48 +359,6 @@ impl MemoryIndex {
         best_words(&candidates, &told)
     }
 
-    /// Scores each session as one long text: once by the words of the question, once by all words looked for.
-    fn add_sessions(&self, wanted: &[Wanted], most: usize, sums: &mut Sums) {
-        let mut asked = HashMap::new();
-        let mut all = HashMap::new();
-        for word in wanted {
-            for (session, score) in self.session_scores(word.word, most) {
-                *all.entry(session).or_default() += word.weight * score;
-                if word.is_asked {
-                    *asked.entry(session).or_default() += score;
-                }
-            }
-        }
-        let top =
-            |scores: &HashMap<u32, f32>| scores.values().copied().fold(f32::MIN_POSITIVE, f32::max);
-        let (top_asked, top_all) = (top(&asked), top(&all));
-        for (session, score) in all {
-            let asked = asked.get(&session).copied().unwrap_or(0.0) / top_asked;
-            let score = (1.0 - ALL_WORDS) * asked + ALL_WORDS * score / top_all;
-            sums.sessions.insert(session, score);
-        }
-    }
-
-    /// What one word says for each session.
-    fn session_scores(&self, word: u32, most: usize) -> Vec<(u32, f32)> {
-        let all = count(self.sessions.len());
-        let mean = (self.sessions_length / all.max(1.0)).max(1.0);
-        let mut times: HashMap<u32, f32> = HashMap::new();
-        for posting in self.postings(word, most) {
-            if let Some(entry) = at(&self.entries, posting.entry)
-                && entry.session != NONE
-            {
-                *times.entry(entry.session).or_default() += f32::from(posting.count);
-            }
-        }
-        let tells = inverse_frequency(all, count(times.len()));
-        let score = |(session, times)| {
-            let length = at(&self.sessions, session).map_or(0.0, |session| session.length);
-            (session, tells * saturated(times, length / mean, SESSION_B))
-        };
-        times.into_iter().map(score).collect()
-    }
-
     /// Puts all signals together.
     fn weigh_up(
         &self,
@@ -411,21 +371,19 @@ impl MemoryIndex {
             .iter()
             .filter_map(|position| at(&sums.scores, *position));
         let top = top.copied().fold(f32::MIN_POSITIVE, f32::max);
-        let top_session = sums
-            .sessions
-            .values()
-            .copied()
-            .fold(f32::MIN_POSITIVE, f32::max);
+        let top_session = sums.sessions.top();
         let asked = self.numbers(stems);
         let all_tell: f32 = asked.iter().map(|word| self.tells(*word)).sum();
         let all_tell = all_tell.max(f32::MIN_POSITIVE);
         let asks_when = words::asks_when(query.text);
         let score = |position: &u32| -> f32 {
-            let Some(entry) = at(&self.entries, *position) else {
+            let (Some(entry), Some(place)) =
+                (at(&self.entries, *position), at(&self.places, *position))
+            else {
                 return 0.0;
             };
             let sum = |sums: &[f32]| at(sums, *position).copied().unwrap_or(0.0);
-            let session = sums.sessions.get(&entry.session).copied().unwrap_or(0.0);
+            let session = sums.sessions.score(place.session);
             let when = |holds: bool, weight: f32| if holds { weight } else { 0.0 };
             sum(&sums.scores) / top
                 + SESSION * session / top_session
@@ -456,6 +414,15 @@ impl Sums {
             }
             *sum += times;
         }
+    }
+}
+
+/// What a question adds to the entry right after it.
+fn answers(place: &Place) -> f32 {
+    if place.is_question {
+        ANSWERED_QUESTION
+    } else {
+        0.0
     }
 }
 
