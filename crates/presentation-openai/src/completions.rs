@@ -5,7 +5,6 @@ mod event_body;
 mod input;
 mod model;
 mod model_chunks;
-mod pump;
 mod relay;
 mod request;
 mod response;

@@ -1,7 +1,7 @@
 //! A response body that cannot hang.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +24,10 @@ pub(crate) struct GuardedBody {
     idle: Duration,
     deadline: Instant,
     total: Duration,
+    /// Never later than the end of the wait; it is moved on only when it fires, not with each piece.
     timer: Pin<Box<Sleep>>,
+    /// When the last piece came.
+    heard: Instant,
     ended: bool,
 }
 
@@ -43,8 +46,15 @@ impl GuardedBody {
             deadline,
             total,
             timer: Box::pin(sleep_until(after(idle).min(deadline))),
+            heard: Instant::now(),
             ended: false,
         }
+    }
+
+    /// When this wait has to end.
+    fn until(&self) -> Instant {
+        let idle_until = self.heard.checked_add(self.idle);
+        idle_until.unwrap_or(self.deadline).min(self.deadline)
     }
 
     fn timed_out(&self) -> ModelError {
@@ -73,8 +83,7 @@ impl Stream for GuardedBody {
                     this.ended = true;
                     return Poll::Ready(Some(Err(this.timed_out())));
                 }
-                let idle_until = now.checked_add(this.idle).unwrap_or(this.deadline);
-                this.timer.as_mut().reset(idle_until.min(this.deadline));
+                this.heard = now;
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Some(Err(_))) => {
@@ -86,9 +95,15 @@ impl Stream for GuardedBody {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                ready!(this.timer.as_mut().poll(cx));
-                this.ended = true;
-                Poll::Ready(Some(Err(this.timed_out())))
+                while this.timer.as_mut().poll(cx).is_ready() {
+                    let until = this.until();
+                    if Instant::now() >= until {
+                        this.ended = true;
+                        return Poll::Ready(Some(Err(this.timed_out())));
+                    }
+                    this.timer.as_mut().reset(until);
+                }
+                Poll::Pending
             }
         }
     }

@@ -11,7 +11,6 @@ use majordomo_presentation_http::{ApiError, sse};
 
 use super::event_body::EventBody;
 use super::model_chunks::ModelChunks;
-use super::pump::pump;
 use super::request::ChatCompletionRequest;
 use super::response::{ChatCompletion, Choice, Gathered};
 use super::{Answer, Asked};
@@ -37,17 +36,12 @@ pub(super) async fn answer(
     let core = asked.kernel.core();
     let name = name.to_owned();
     if stream {
-        let pumping = core.clone();
-        let work = async move {
-            let mut chunks = ModelChunks::new(id, created, name, include_usage);
-            let deltas = completions.ask(&caller, &model, request).await?;
-            let pieces = deltas.map(move |delta| match delta {
-                Ok(delta) => Ok(chunks.render(delta)),
-                Err(error) => Err(CompletionError::from(error).into()),
-            });
-            Ok::<_, CompletionError>(pump(&pumping, pieces))
-        };
-        let pieces = core.run_cancellable(work).await?;
+        let mut chunks = ModelChunks::new(id, created, name, include_usage);
+        let deltas = completions.ask(&caller, &model, request).await?;
+        let pieces = deltas.map(move |delta| match delta {
+            Ok(delta) => Ok(chunks.render(delta)),
+            Err(error) => Err(CompletionError::from(error).into()),
+        });
         let body = EventBody::new(pieces, sse::KEEP_ALIVE);
         return Ok(OneOf::Second(Sse::from_response(sse::respond_with(body))));
     }
