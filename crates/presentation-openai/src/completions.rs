@@ -3,6 +3,7 @@
 mod agent;
 mod event_body;
 mod input;
+mod joined;
 mod model;
 mod model_chunks;
 mod relay;

@@ -10,6 +10,7 @@ use majordomo_presentation_http::openapi::{OneOf, Raw, Reply, Sse};
 use majordomo_presentation_http::{ApiError, sse};
 
 use super::event_body::EventBody;
+use super::joined::Joined;
 use super::model_chunks::ModelChunks;
 use super::request::ChatCompletionRequest;
 use super::response::{ChatCompletion, Choice, Gathered};
@@ -42,7 +43,7 @@ pub(super) async fn answer(
             Ok(delta) => Ok(chunks.render(delta)),
             Err(error) => Err(CompletionError::from(error).into()),
         });
-        let body = EventBody::new(pieces, sse::KEEP_ALIVE);
+        let body = EventBody::new(Joined::new(pieces), sse::KEEP_ALIVE);
         return Ok(OneOf::Second(Sse::from_response(sse::respond_with(body))));
     }
     let work = async move {

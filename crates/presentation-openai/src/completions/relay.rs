@@ -11,6 +11,7 @@ use majordomo_presentation_http::openapi::{OneOf, Raw, Sse};
 use majordomo_presentation_http::{ApiError, sse};
 
 use super::event_body::EventBody;
+use super::joined::Joined;
 use super::{Answer, Asked};
 use crate::head::Head;
 
@@ -45,7 +46,7 @@ fn pass_back(response: RelayResponse) -> Answer {
         }
     };
     if content_type.as_bytes().starts_with(b"text/event-stream") {
-        let mut answer = sse::respond_with(EventBody::new(pieces, sse::KEEP_ALIVE));
+        let mut answer = sse::respond_with(EventBody::new(Joined::new(pieces), sse::KEEP_ALIVE));
         answer.headers_mut().insert(CONTENT_TYPE, content_type);
         return OneOf::Second(Sse::from_response(answer));
     }
