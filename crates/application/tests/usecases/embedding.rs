@@ -379,6 +379,19 @@ async fn only_the_text_that_is_refused_stays_without_a_vector() {
     assert_eq!(world.texts("ann", "forbidden").await, ["a forbidden thing"]);
 }
 
+/// However many texts are refused one after the other, those behind them have their turn.
+#[tokio::test(start_paused = true)]
+async fn many_refused_texts_do_not_hold_up_the_others() {
+    let world = World::started(Arc::new(Fussy(HashingEmbedder::new("hash", 64))));
+    let refused = (0..40).map(|number| remembering(&format!("forbidden thing {number}")));
+    let others = (0..5).map(|number| remembering(&format!("an apple {number}")));
+    let batch = imports(refused.chain(others).collect());
+    world.memory.import(&caller("ann"), batch).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.counts("ann").await, counts(5, 0));
+    assert_eq!(world.embedding.state().failure, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_storage_is_tried_again() {
     let world = World::over(

@@ -22,8 +22,10 @@ const SWEEP_EVERY: Duration = Duration::from_mins(10);
 const STEP: u32 = 256;
 /// Longest answer of an embedder, whatever limit it has of its own.
 const ANSWER: Duration = Duration::from_mins(2);
-/// Texts in a row that the embedder refuses before all of them are taken to be refused.
+/// Texts in a row that the embedder refuses before it is asked whether it takes any.
 const MAX_REFUSED: u32 = 16;
+/// A text that every embedder takes.
+const HARMLESS: &str = "memory";
 
 /// Why there is nothing to do but wait.
 #[derive(Debug, Error)]
@@ -168,7 +170,7 @@ impl Embedding {
             if let Some(space) = self.space() {
                 return Ok(space);
             }
-            let vectors = self.ask(&["memory".to_owned()]).await?;
+            let vectors = self.ask(&[HARMLESS.to_owned()]).await?;
             self.learn(vectors.first().map_or(&[], Vec::as_slice))?;
         }
     }
@@ -235,12 +237,14 @@ impl Embedding {
                 });
             }
         };
-        for memory in self.readable(owner, &memories).await? {
-            add(
-                RememberedId::Memory(memory.id),
-                memory.revision,
-                &memory.content,
-            );
+        if !memories.is_empty() {
+            for memory in self.ports.memories.find(owner, &memories).await? {
+                add(
+                    RememberedId::Memory(memory.id),
+                    memory.revision,
+                    &memory.content,
+                );
+            }
         }
         if !turns.is_empty() {
             for turn in self.ports.turns.find(owner, &turns).await? {
@@ -248,37 +252,6 @@ impl Embedding {
             }
         }
         Ok(())
-    }
-
-    /// Those of the memories that exist and can be read: one that cannot be opened must not hold up the others.
-    async fn readable(
-        &self,
-        owner: &UserId,
-        ids: &[MemoryId],
-    ) -> Result<Vec<majordomo_domain::Memory>, RepositoryError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.ports.memories.find(owner, ids).await {
-            Err(RepositoryError::Corrupt { .. }) => {}
-            read => return read,
-        }
-        let mut readable = Vec::new();
-        for id in ids {
-            match self
-                .ports
-                .memories
-                .find(owner, std::slice::from_ref(id))
-                .await
-            {
-                Ok(found) => readable.extend(found),
-                Err(RepositoryError::Corrupt { .. }) => {
-                    tracing::warn!(memory = %id, "a memory that cannot be read is not embedded");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(readable)
     }
 
     /// Embeds a batch. One that the embedder refuses is taken apart, so that only what it refuses stays without a vector.
@@ -296,7 +269,12 @@ impl Embedding {
                     *refused = 0;
                     self.store(space, part, vectors).await?;
                 }
-                Err(error) if *refused < MAX_REFUSED && is_about_texts(&error) => {
+                Err(error) if is_about_texts(&error) => {
+                    if *refused >= MAX_REFUSED {
+                        // Is it these texts, or all?
+                        self.ask(&[HARMLESS.to_owned()]).await?;
+                        *refused = 0;
+                    }
                     if let [one] = part {
                         *refused += 1;
                         let error: &dyn std::error::Error = &error;
