@@ -8,7 +8,7 @@ use majordomo_application::embeddings::OwnEmbedder;
 use majordomo_application::memory::{
     Embedding, EmbeddingPorts, MemoryLimits, MemoryPorts, MemoryService, SealedMemories,
 };
-use majordomo_application::ports::{Clock, IdGenerator, SecretText};
+use majordomo_application::ports::{Clock, HealthCheck, IdGenerator, SecretText};
 use majordomo_domain::AuditRecord;
 use majordomo_infrastructure_system::{SecretKeys, XChaChaSecretBox};
 use majordomo_settings::Settings;
@@ -19,15 +19,18 @@ use super::storage::Storage;
 /// The key that seals memories, itself sealed among the settings: changing the server's key leaves memories alone.
 const MEMORY_KEY: &str = "memory.key";
 
+/// The memory, and what looks at its health.
+pub(super) type Memory = (Arc<MemoryService>, Vec<Arc<dyn HealthCheck>>);
+
 /// What is remembered, sealed at rest, and embedded where there is a model for it.
-pub(crate) async fn memory(
+pub(super) async fn memory(
     settings: &Settings,
     storage: &Storage,
     live: &LiveSettings,
     embedder: Option<&OwnEmbedder>,
     clock: &Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
-) -> Result<Arc<MemoryService>, LiveSettingsError> {
+) -> Result<Memory, LiveSettingsError> {
     let fresh = SecretText::new(STANDARD.encode(ids.secret()));
     let record = AuditRecord::of_system("memory.key.create", clock.now());
     let key = live.secrets().own(MEMORY_KEY, fresh, &record).await?;
@@ -45,15 +48,20 @@ pub(crate) async fn memory(
         memories: settings.memory.max_per_user,
         recall_tokens: settings.memory.recall_tokens,
     });
+    let mut checks: Vec<Arc<dyn HealthCheck>> = vec![memories.clone()];
     let service = match embedder {
-        Some(own) => service.with_embedding(Embedding::new(EmbeddingPorts {
-            embedder: own.embedder.clone(),
-            vectors: storage.memory_vectors.clone(),
-            memories,
-            turns: storage.turns.clone(),
-            clock: clock.clone(),
-        })),
+        Some(own) => {
+            let embedding = Embedding::new(EmbeddingPorts {
+                embedder: own.embedder.clone(),
+                vectors: storage.memory_vectors.clone(),
+                memories,
+                turns: storage.turns.clone(),
+                clock: clock.clone(),
+            });
+            checks.push(embedding.clone());
+            service.with_embedding(embedding)
+        }
         None => service,
     };
-    Ok(Arc::new(service))
+    Ok((Arc::new(service), checks))
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use majordomo_application::events::SystemEventKind;
-use majordomo_application::memory::MemoryService;
 use majordomo_application::models::ModelRegistry;
 use majordomo_application::operations::{DisabledErrorLog, HealthService, HealthStatus};
 use majordomo_application::ports::{ErrorLog, HealthCheck};
@@ -33,12 +32,10 @@ pub(super) fn health(
     settings: &Settings,
     data_dir: &Path,
     storage: &Storage,
-    memory: &MemoryService,
+    memory: Vec<Arc<dyn HealthCheck>>,
     models: Arc<ModelRegistry>,
     errors: Arc<dyn ErrorLog>,
 ) -> HealthService {
-    let embedding = memory.embedding().cloned();
-    let embedding = embedding.map(|embedding| -> Arc<dyn HealthCheck> { embedding });
     let checks: [Arc<dyn HealthCheck>; 2] = [
         Arc::new(DiskSpaceCheck::new(data_dir)),
         Arc::new(DataFolderCheck::new(data_dir)),
@@ -48,7 +45,7 @@ pub(super) fn health(
         .with_machine(Arc::new(Machine::storing_in(data_dir)))
         .with_errors(errors, storage.audit.clone())
         .with_checks(checks)
-        .with_checks(embedding)
+        .with_checks(memory)
         .with_environment(settings.server.environment.as_str())
 }
 

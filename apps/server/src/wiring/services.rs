@@ -63,7 +63,8 @@ pub(crate) async fn services(
     .await?;
     let embedder = super::embedder::embedder(&settings.memory, &models).await?;
     let own = embedder.as_ref();
-    let memory = super::memory::memory(settings, storage, &live, own, &clock, ids.clone()).await?;
+    let (memory, checks) =
+        super::memory::memory(settings, storage, &live, own, &clock, ids.clone()).await?;
     let ports = ChatPorts {
         sessions: storage.sessions.clone(),
         journal: storage.journal.clone(),
@@ -83,7 +84,7 @@ pub(crate) async fn services(
         let (memory, completions) = (memory.clone(), completions.clone());
         chat.learn_with(Extraction::start(memory, completions, model.to_owned()));
     }
-    let health = health(settings, data_dir, storage, &memory, models.clone(), errors);
+    let health = health(settings, data_dir, storage, checks, models.clone(), errors);
     let audit = super::audit::audit(storage.audit.clone(), data_dir);
     let self_audit = super::audit::self_audit(settings, data_dir, storage, &audit);
     Ok(Services {

@@ -1,20 +1,25 @@
 //! Memories whose content and summary are sealed in storage.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use majordomo_domain::{AuditRecord, Memory, MemoryId, MemoryKind, Timestamp, UserId};
 
 use crate::ports::{
-    MemoryFilter, MemoryInsert, MemoryRepository, RepositoryError, SecretBox, SecretError,
-    SecretPlace,
+    CheckState, HealthCategory, HealthCheck, HealthCheckInfo, MemoryFilter, MemoryInsert,
+    MemoryRepository, RepositoryError, SecretBox, SecretError, SecretPlace, Severity,
 };
 
-/// Seals content and summary before they are stored and opens them again. A memory that cannot be opened is an error,
-/// never shown as it is stored.
+/// Memories that cannot be opened and are remembered as such, at most.
+const MAX_DAMAGED: usize = 10_000;
+
+/// Seals content and summary before they are stored and opens them again. A memory that cannot be opened is never shown as it is
+/// stored: it is left out, told in the log once, and counted by the health check. It must not hold up the others.
 pub struct SealedMemories {
     stored: Arc<dyn MemoryRepository>,
     secrets: Arc<dyn SecretBox>,
+    damaged: Mutex<BTreeSet<MemoryId>>,
 }
 
 fn place<'a>(column: &'a str, row: &'a [&'a str]) -> SecretPlace<'a> {
@@ -28,7 +33,11 @@ fn place<'a>(column: &'a str, row: &'a [&'a str]) -> SecretPlace<'a> {
 impl SealedMemories {
     /// Memories stored in `stored`, sealed by `secrets`.
     pub fn new(stored: Arc<dyn MemoryRepository>, secrets: Arc<dyn SecretBox>) -> Self {
-        Self { stored, secrets }
+        Self {
+            stored,
+            secrets,
+            damaged: Mutex::default(),
+        }
     }
 
     fn seal(&self, memory: &Memory) -> Result<Memory, RepositoryError> {
@@ -48,31 +57,65 @@ impl SealedMemories {
         memories.iter().map(|memory| self.seal(memory)).collect()
     }
 
-    fn open(&self, mut memory: Memory) -> Result<Memory, RepositoryError> {
+    /// The memory as it was before it was sealed; `None` where it cannot be opened.
+    fn open(&self, mut memory: Memory) -> Option<Memory> {
         let row = [memory.owner.as_str(), memory.id.as_str()];
-        let open = |column, sealed: &str| {
-            let opened = self.secrets.open(place(column, &row), sealed);
-            opened.map_err(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, memory = %memory.id, "a memory cannot be opened");
-                RepositoryError::Corrupt {
-                    table: "memories",
-                    column,
-                    id: memory.id.to_string(),
-                }
-            })
-        };
-        let content = open("content", &memory.content)?;
-        let summary = open("summary", &memory.summary)?;
-        memory.content = content;
-        memory.summary = summary;
-        Ok(memory)
+        let opened = self.secrets.open(place("content", &row), &memory.content);
+        let opened = opened.and_then(|content| {
+            let summary = self.secrets.open(place("summary", &row), &memory.summary)?;
+            Ok((content, summary))
+        });
+        match opened {
+            Ok((content, summary)) => {
+                memory.content = content;
+                memory.summary = summary;
+                Some(memory)
+            }
+            Err(error) => {
+                self.note(&memory.id, &error);
+                None
+            }
+        }
     }
 
-    fn open_all(&self, memories: Vec<Memory>) -> Result<Vec<Memory>, RepositoryError> {
-        memories
-            .into_iter()
-            .map(|memory| self.open(memory))
-            .collect()
+    fn note(&self, memory: &MemoryId, error: &SecretError) {
+        let mut damaged = self.damaged();
+        if damaged.len() < MAX_DAMAGED && damaged.insert(memory.clone()) {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(error, %memory, "a memory cannot be opened and is left out");
+        }
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, BTreeSet<MemoryId>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_all(&self, memories: Vec<Memory>) -> Vec<Memory> {
+        let memories = memories.into_iter();
+        memories.filter_map(|memory| self.open(memory)).collect()
+    }
+}
+
+#[async_trait]
+impl HealthCheck for SealedMemories {
+    fn about(&self) -> HealthCheckInfo {
+        HealthCheckInfo {
+            id: "memories",
+            name: "Sealed memories",
+            category: HealthCategory::Storage,
+            severity: Severity::Warning,
+            fix_hint: "Restore the database from a backup, or forget these memories by their ids, which the log names",
+        }
+    }
+
+    async fn run(&self) -> CheckState {
+        match self.damaged().len() {
+            0 => CheckState::Healthy,
+            count => CheckState::Issue(
+                Severity::Warning,
+                format!("{count} memories cannot be opened and are left out"),
+            ),
+        }
     }
 }
 
@@ -90,7 +133,7 @@ impl MemoryRepository for SealedMemories {
     }
 
     async fn find(&self, owner: &UserId, ids: &[MemoryId]) -> Result<Vec<Memory>, RepositoryError> {
-        self.open_all(self.stored.find(owner, ids).await?)
+        Ok(self.open_all(self.stored.find(owner, ids).await?))
     }
 
     async fn list(
@@ -99,7 +142,7 @@ impl MemoryRepository for SealedMemories {
         filter: MemoryFilter,
     ) -> Result<(Vec<Memory>, u64), RepositoryError> {
         let (page, total) = self.stored.list(owner, filter).await?;
-        Ok((self.open_all(page)?, total))
+        Ok((self.open_all(page), total))
     }
 
     async fn changes(
@@ -108,7 +151,20 @@ impl MemoryRepository for SealedMemories {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Memory>, RepositoryError> {
-        self.open_all(self.stored.changes(owner, after, limit).await?)
+        let (mut opened, mut after) = (Vec::new(), after);
+        loop {
+            // A page that is not full says that there is no other.
+            let wanted = limit.saturating_sub(u32::try_from(opened.len()).unwrap_or(limit));
+            let page = self.stored.changes(owner, after, wanted).await?;
+            let read = u32::try_from(page.len()).unwrap_or(u32::MAX);
+            if let Some(last) = page.last() {
+                after = last.revision;
+            }
+            opened.extend(self.open_all(page));
+            if read < wanted || u32::try_from(opened.len()).is_ok_and(|opened| opened >= limit) {
+                return Ok(opened);
+            }
+        }
     }
 
     async fn replace(
