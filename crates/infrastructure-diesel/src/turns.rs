@@ -47,12 +47,16 @@ fn from_rows(rows: Vec<TurnRow>) -> Outcome<Vec<MemoryTurn>> {
     Ok(turns?)
 }
 
-type MarkRow = (String, i64, i64, Option<i64>);
+/// Id, when it was begun, position of the newest message, when it was changed and imported into.
+type MarkRow = (String, i64, i64, i64, Option<i64>);
 
-fn mark((id, last_seq, changed_at, imported_at): MarkRow) -> Result<SessionMark, RepositoryError> {
+fn mark(
+    (id, begun_at, last_seq, changed_at, imported_at): MarkRow,
+) -> Result<SessionMark, RepositoryError> {
     let bad = |column| corrupt("sessions", column, &id);
     Ok(SessionMark {
         session: SessionId::parse(id.as_str()).map_err(|_| bad("id"))?,
+        begun_at: Timestamp::from_micros(begun_at),
         last_seq: u64::try_from(last_seq).map_err(|_| bad("last_seq"))?,
         changed_at: Timestamp::from_micros(changed_at),
         imported_at: imported_at.map(Timestamp::from_micros),
@@ -78,6 +82,7 @@ async fn active(
         .limit(i64::from(limit))
         .select((
             sessions::id,
+            sessions::created_at,
             sessions::last_seq,
             sessions::updated_at,
             sessions::imported_at,
@@ -101,6 +106,7 @@ async fn imported(
         .limit(i64::from(limit))
         .select((
             sessions::id,
+            sessions::created_at,
             sessions::last_seq,
             sessions::imported_at.assume_not_null(),
             sessions::imported_at,

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
 use std::time::Duration;
 
-use majordomo_domain::{MemoryTurn, SessionId, Timestamp, UserId};
+use majordomo_domain::{Memory, MemoryTurn, SessionId, Timestamp, UserId};
 
 use super::embedding::Embedding;
 use super::index::{MemoryIndex, NewEntry};
 use crate::ports::{
-    MemoryRepository, RememberedId, RememberedKind, RepositoryError, SessionMark, StoredVector,
-    TurnRepository, VectorSpace,
+    Clock, MemoryRepository, RememberedId, RememberedKind, RepositoryError, SessionMark,
+    StoredVector, TurnRepository, VectorSpace,
 };
 
 /// Memories or messages read at once.
@@ -24,6 +26,8 @@ const MAX_ENTRIES: usize = 1_500_000;
 const MAX_KEPT: usize = 2_000_000_000;
 /// A session's time may be set some time before it can be read.
 const OVERLAP: Duration = Duration::from_mins(1);
+/// Bytes of text that are put into an index before others may read it or have the thread.
+const SLICE: usize = 64 * 1024;
 /// What a turn is worth beside memories.
 const TURN_IMPORTANCE: f64 = 0.5;
 
@@ -32,6 +36,8 @@ const TURN_IMPORTANCE: f64 = 0.5;
 pub(super) struct Progress {
     revision: u64,
     active_until: Option<Timestamp>,
+    /// When sessions were last looked at.
+    looked_at: Option<Timestamp>,
     /// The space of the vectors, and up to where those of memories and those of turns were read.
     space: Option<VectorSpace>,
     memory_vectors: u64,
@@ -41,11 +47,13 @@ pub(super) struct Progress {
 }
 
 /// How far a session was read.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct ReadTo {
     /// Position of the newest message.
     seq: u64,
-    /// The last import it had then. After another one it is read anew: it may have been deleted in between.
+    /// When it was begun, and the last import it had then. Where one is another now, the session was deleted in between or may
+    /// have been, and is read anew.
+    begun_at: Timestamp,
     imported_at: Option<Timestamp>,
 }
 
@@ -81,6 +89,15 @@ impl OwnerIndex {
             .is_ok()
     }
 
+    /// `None` while something is put into it.
+    pub(super) fn try_read(&self) -> Option<RwLockReadGuard<'_, MemoryIndex>> {
+        match self.index.try_read() {
+            Ok(index) => Some(index),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     pub(super) fn read(&self) -> RwLockReadGuard<'_, MemoryIndex> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,16 +111,22 @@ impl OwnerIndex {
 pub(super) struct MemoryIndexes {
     memories: Arc<dyn MemoryRepository>,
     turns: Arc<dyn TurnRepository>,
+    clock: Arc<dyn Clock>,
     embedding: Option<Arc<Embedding>>,
     owners: Mutex<HashMap<UserId, Arc<OwnerIndex>>>,
     uses: AtomicU64,
 }
 
 impl MemoryIndexes {
-    pub(super) fn new(memories: Arc<dyn MemoryRepository>, turns: Arc<dyn TurnRepository>) -> Self {
+    pub(super) fn new(
+        memories: Arc<dyn MemoryRepository>,
+        turns: Arc<dyn TurnRepository>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             memories,
             turns,
+            clock,
             embedding: None,
             owners: Mutex::default(),
             uses: AtomicU64::default(),
@@ -141,7 +164,7 @@ impl MemoryIndexes {
     pub(super) async fn catch_up_memories(&self, owner: &UserId) -> Result<(), RepositoryError> {
         let index = self.of(owner);
         let mut progress = index.progress.lock().await;
-        self.read_kind(RememberedKind::Memory, owner, &index, &mut progress)
+        self.catch_up_with_memories(owner, &index, &mut progress)
             .await?;
         drop(progress);
         self.make_room(owner);
@@ -163,6 +186,17 @@ impl MemoryIndexes {
             self.read_kind(kind, owner, index, progress).await?;
         }
         Ok(())
+    }
+
+    /// Reads new memories into the index.
+    pub(super) async fn catch_up_with_memories(
+        &self,
+        owner: &UserId,
+        index: &OwnerIndex,
+        progress: &mut Progress,
+    ) -> Result<(), RepositoryError> {
+        self.read_kind(RememberedKind::Memory, owner, index, progress)
+            .await
     }
 
     /// Reads what is new of one kind, with its vectors. A page of vectors is read before what they belong to: whatever
@@ -235,21 +269,10 @@ impl MemoryIndexes {
                 return Ok(());
             };
             let (revision, read) = (last.revision, changed.len());
-            let mut writing = index.write();
-            for memory in &changed {
-                let id = RememberedId::Memory(memory.id.clone());
-                if writing.len() >= MAX_ENTRIES && !writing.contains(&id) {
-                    continue;
-                }
-                writing.put(NewEntry {
-                    id,
-                    text: &memory.content,
-                    session: memory.source().and_then(|source| source.session.as_ref()),
-                    created_at: memory.created_at,
-                    importance: memory.importance.get(),
-                });
+            for slice in slices(&changed, |memory| &memory.content) {
+                put_memories(&mut index.write(), slice);
+                tokio::task::yield_now().await;
             }
-            drop(writing);
             progress.revision = revision;
             if !is_full(read, BATCH) {
                 return Ok(());
@@ -263,6 +286,12 @@ impl MemoryIndexes {
         index: &OwnerIndex,
         progress: &mut Progress,
     ) -> Result<(), RepositoryError> {
+        let now = self.clock.now();
+        if progress.looked_at.is_some_and(|before| before > now) {
+            // The clock was set back: what happened since then is not behind what was seen before.
+            progress.active_until = None;
+        }
+        progress.looked_at = Some(now);
         let mut since = progress.active_until.map_or(Timestamp::EPOCH, |until| {
             let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or_default();
             Timestamp::from_micros(until.as_micros().saturating_sub(overlap))
@@ -276,7 +305,9 @@ impl MemoryIndexes {
             let Some(last) = marks.last() else {
                 return Ok(());
             };
-            progress.active_until = progress.active_until.max(Some(last.changed_at));
+            // What claims to be of the future must not hide what is said until then.
+            let until = last.changed_at.min(now);
+            progress.active_until = progress.active_until.max(Some(until));
             if !is_full(marks.len(), limit) {
                 return Ok(());
             }
@@ -297,7 +328,9 @@ impl MemoryIndexes {
     ) -> Result<(), RepositoryError> {
         let known = progress.sessions.get(&mark.session);
         let mut read_to = known
-            .filter(|known| known.imported_at == mark.imported_at)
+            .filter(|known| {
+                known.begun_at == mark.begun_at && known.imported_at == mark.imported_at
+            })
             .map_or(0, |known| known.seq);
         while read_to < mark.last_seq {
             let turns = self
@@ -308,11 +341,15 @@ impl MemoryIndexes {
                 break;
             };
             read_to = last.seq;
-            put_turns(&mut index.write(), &turns);
+            for slice in slices(&turns, |turn| &turn.text) {
+                put_turns(&mut index.write(), slice);
+                tokio::task::yield_now().await;
+            }
         }
         // What is left out of turns is not asked for again.
         let seen = ReadTo {
             seq: read_to.max(mark.last_seq),
+            begun_at: mark.begun_at,
             imported_at: mark.imported_at,
         };
         progress.sessions.insert(mark.session.clone(), seen);
@@ -344,6 +381,35 @@ impl MemoryIndexes {
 
 fn is_full(read: usize, limit: u32) -> bool {
     u32::try_from(read).is_ok_and(|read| read >= limit)
+}
+
+/// The list in slices of about [`SLICE`] bytes of text.
+fn slices<T>(list: &[T], text: impl Fn(&T) -> &String) -> impl Iterator<Item = &[T]> {
+    let mut size = 0;
+    list.chunk_by(move |one, _| {
+        size += text(one).len();
+        let fits = size < SLICE;
+        if !fits {
+            size = 0;
+        }
+        fits
+    })
+}
+
+fn put_memories(index: &mut MemoryIndex, memories: &[Memory]) {
+    for memory in memories {
+        let id = RememberedId::Memory(memory.id.clone());
+        if index.len() >= MAX_ENTRIES && !index.contains(&id) {
+            continue;
+        }
+        index.put(NewEntry {
+            id,
+            text: &memory.content,
+            session: memory.source().and_then(|source| source.session.as_ref()),
+            created_at: memory.created_at,
+            importance: memory.importance.get(),
+        });
+    }
 }
 
 fn put_turns(index: &mut MemoryIndex, turns: &[MemoryTurn]) {

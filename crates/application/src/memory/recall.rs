@@ -73,7 +73,7 @@ impl MemoryService {
             feedback: false,
             postings: POSTINGS,
         };
-        let mut ranked = index.read().find(&query, vector.as_deref());
+        let mut ranked = index.try_read()?.find(&query, vector.as_deref());
         ranked.retain(|entry| {
             entry.coverage >= LEAST_COVERAGE
                 || entry

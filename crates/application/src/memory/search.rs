@@ -18,6 +18,8 @@ use crate::ports::RememberedId;
 const MAX_QUERY: usize = 1_000;
 /// Hits that no longer exist, for each that is wanted: so many more are ranked.
 const SPARE: usize = 2;
+/// How often more is ranked, twice as much each time, where too many no longer exist.
+const ROUNDS: u32 = 6;
 /// Where more than this can be found, finding takes a thread of its own: others must not wait for it.
 const LARGE: usize = 20_000;
 
@@ -83,7 +85,7 @@ impl MemoryService {
         let index = self.indexes.caught_up(&caller.user).await?;
         let limit = usize::try_from(search.limit.clamp(1, MAX_LIMIT)).unwrap_or(1);
         let now = self.clock.now();
-        let query = RankingQuery {
+        let mut query = RankingQuery {
             text: &search.text,
             now,
             dates: named_time(&search.text, now),
@@ -92,8 +94,16 @@ impl MemoryService {
             postings: usize::MAX,
             feedback: true,
         };
-        let ranked = find(&index, &query, vector).await;
-        let hits = self.read(&caller.user, &index, ranked, limit).await?;
+        let mut hits = Vec::new();
+        for _ in 0..ROUNDS {
+            let ranked = find(&index, &query, vector.as_deref()).await;
+            let many = ranked.len();
+            hits = self.read(&caller.user, &index, ranked, limit).await?;
+            if hits.len() >= limit || many < query.limit {
+                break;
+            }
+            query.limit = query.limit.saturating_mul(2);
+        }
         self.touch(&caller.user, &hits);
         Ok(hits)
     }
@@ -177,18 +187,19 @@ impl MemoryService {
 }
 
 /// Finds where it hinders nobody.
-async fn find(
+pub(super) async fn find(
     index: &Arc<OwnerIndex>,
     query: &RankingQuery<'_>,
-    vector: Option<Vec<f32>>,
+    vector: Option<&[f32]>,
 ) -> Vec<FoundEntry> {
     {
         let index = index.read();
         if index.len() < LARGE {
-            return index.find(query, vector.as_deref());
+            return index.find(query, vector);
         }
     }
     let (index, text, query) = (Arc::clone(index), query.text.to_owned(), query.asking(""));
+    let vector = vector.map(<[f32]>::to_vec);
     let finding = tokio::task::spawn_blocking(move || {
         let index = index.read();
         index.find(&query.asking(&text), vector.as_deref())

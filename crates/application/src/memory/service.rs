@@ -13,6 +13,7 @@ use super::error::MemoryError;
 use super::index::RankingQuery;
 use super::indexes::{MemoryIndexes, OwnerIndex};
 use super::limits::MemoryLimits;
+use super::search::find;
 use super::touches::Touches;
 use super::words;
 use crate::caller::Caller;
@@ -107,7 +108,7 @@ impl MemoryService {
         } = ports;
         Self {
             touches: Touches::new(memories.clone(), clock.clone()),
-            indexes: MemoryIndexes::new(memories.clone(), turns.clone()),
+            indexes: MemoryIndexes::new(memories.clone(), turns.clone(), clock.clone()),
             embedding: None,
             limits: MemoryLimits::default(),
             memories,
@@ -177,7 +178,9 @@ impl MemoryService {
         let index = self.indexes.of(owner);
         // What is stored meanwhile by others of this owner waits: two alike memories must not miss each other.
         let mut progress = index.progress.lock().await;
-        self.indexes.catch_up(owner, &index, &mut progress).await?;
+        self.indexes
+            .catch_up_with_memories(owner, &index, &mut progress)
+            .await?;
         if let Some(alike) = self.alike(&memory, &index).await?
             && let Some(merged) = alike.merged_with(&memory, now)
         {
@@ -207,7 +210,9 @@ impl MemoryService {
             MemoryInsert::Full => return Err(MemoryError::Full),
             MemoryInsert::Stored => self.tell(owner, [memory.id.clone()]),
         }
-        self.indexes.catch_up(owner, &index, &mut progress).await?;
+        self.indexes
+            .catch_up_with_memories(owner, &index, &mut progress)
+            .await?;
         Ok(StoredMemory {
             memory,
             merged: false,
@@ -215,7 +220,11 @@ impl MemoryService {
     }
 
     /// The stored memory that says the same, where there is one.
-    async fn alike(&self, new: &Memory, index: &OwnerIndex) -> Result<Option<Memory>, MemoryError> {
+    async fn alike(
+        &self,
+        new: &Memory,
+        index: &Arc<OwnerIndex>,
+    ) -> Result<Option<Memory>, MemoryError> {
         let query = RankingQuery {
             text: &new.content,
             now: new.created_at,
@@ -225,9 +234,8 @@ impl MemoryService {
             postings: usize::MAX,
             feedback: false,
         };
-        let ids: Vec<MemoryId> = index
-            .read()
-            .find(&query, None)
+        let ids: Vec<MemoryId> = find(index, &query, None)
+            .await
             .into_iter()
             .filter_map(|entry| memory_id(entry.id))
             .collect();

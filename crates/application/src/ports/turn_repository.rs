@@ -10,6 +10,8 @@ use super::RepositoryError;
 pub struct SessionMark {
     /// The session.
     pub session: SessionId,
+    /// When it was begun.
+    pub begun_at: Timestamp,
     /// Position of its newest message.
     pub last_seq: u64,
     /// When it was last changed: active, or imported into.

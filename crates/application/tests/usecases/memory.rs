@@ -260,6 +260,118 @@ async fn an_imported_conversation_is_memory_at_once() {
     }
 }
 
+/// A time that is still to come must not stand for what was looked at.
+#[tokio::test]
+async fn what_claims_to_be_of_the_future_hides_nothing() {
+    let world = world();
+    let talk = session("ann", "old");
+    let said = Message {
+        created_at: at(100_000_000),
+        ..message(&talk, "m", "A kingfisher will dive")
+    };
+    let talk = ImportedConversation {
+        session: talk,
+        messages: vec![said],
+    };
+    world.store.import(&talk, at(0)).await.unwrap();
+    assert_eq!(world.texts("ann", "kingfisher").await.len(), 1);
+    let later = turn("ann", "new", 1_000, "We saw a heron");
+    world.store.accept(later).await.unwrap();
+    assert_eq!(world.texts("ann", "heron").await, ["We saw a heron"]);
+    // Nor must a clock that is set back.
+    let ahead = turn("ann", "ahead", 50_000, "An owl called");
+    world.store.accept(ahead).await.unwrap();
+    world.clock.set(at(60_000));
+    assert_eq!(world.texts("ann", "owl").await, ["An owl called"]);
+    world.clock.set(at(10_000));
+    let after = turn("ann", "after", 9_000, "A wren sang");
+    world.store.accept(after).await.unwrap();
+    assert_eq!(world.texts("ann", "wren").await, ["A wren sang"]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_begun_again_is_read_anew() {
+    let world = world();
+    for number in 1..4 {
+        let said = turn("ann", "trip", number, "We saw a heron");
+        world.store.accept(said).await.unwrap();
+    }
+    assert_eq!(world.texts("ann", "heron").await.len(), 3);
+    let (ann, trip) = (user("ann"), session_id("trip"));
+    SessionRepository::delete(&*world.store, &ann, &trip, &erasure())
+        .await
+        .unwrap();
+    let mut again = turn("ann", "trip", 5, "A kingfisher dives");
+    again.session.created_at = at(5);
+    world.store.accept(again).await.unwrap();
+    assert_eq!(
+        world.texts("ann", "kingfisher").await,
+        ["A kingfisher dives"]
+    );
+}
+
+#[tokio::test]
+async fn what_is_gone_takes_nobodys_place() {
+    let world = world();
+    let ann = caller("ann");
+    let memory = remembering("A heron has long legs and other things to tell of");
+    world.memory.create(&ann, memory).await.unwrap();
+    for number in 1..60 {
+        let said = turn("ann", "trip", number, "heron heron");
+        world.store.accept(said).await.unwrap();
+    }
+    assert_eq!(world.texts("ann", "heron").await, ["heron heron"; 5]);
+    let (owner, trip) = (user("ann"), session_id("trip"));
+    SessionRepository::delete(&*world.store, &owner, &trip, &erasure())
+        .await
+        .unwrap();
+    assert_eq!(world.texts("ann", "heron").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_memory_that_cannot_be_opened_holds_up_no_other() {
+    let world = world();
+    let ann = caller("ann");
+    let texts = ["Herons wade", "Owls call", "Wrens sing"];
+    for text in texts {
+        let stored = world.memory.create(&ann, remembering(text)).await.unwrap();
+        if text == "Owls call" {
+            let (owner, id) = (user("ann"), stored.memory.id);
+            let raw = MemoryRepository::find(&*world.store, &owner, &[id]).await;
+            let mut raw = raw.unwrap();
+            raw[0].content = "damaged".to_owned();
+            world
+                .store
+                .replace(&owner, &raw, false, None)
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(world.texts("ann", "herons").await, ["Herons wade"]);
+    assert_eq!(world.texts("ann", "wrens").await, ["Wrens sing"]);
+    let all = world.memory.list(&ann, MemoryFilter::default()).await;
+    assert_eq!(all.unwrap().memories.len(), 2);
+    let stored = world.memory.create(&ann, remembering("Geese fly")).await;
+    assert!(!stored.unwrap().merged);
+}
+
+#[tokio::test]
+async fn what_begins_alike_is_told_apart_and_the_same_is_found_again() {
+    let world = world();
+    let ann = caller("ann");
+    let head: Vec<String> = (0..60).map(|word| format!("common{word}")).collect();
+    let log = |number: usize| {
+        let own: Vec<String> = (0..60).map(|word| format!("own{number}x{word}")).collect();
+        remembering(&format!("{} {}", head.join(" "), own.join(" ")))
+    };
+    for merged in [false, true] {
+        for number in 0..20 {
+            let stored = world.memory.create(&ann, log(number)).await.unwrap();
+            assert_eq!(stored.merged, merged, "{number}");
+        }
+    }
+}
+
 /// More sessions than are read at once were active at the same moment.
 #[tokio::test]
 async fn sessions_of_one_moment_are_all_read() {

@@ -38,7 +38,8 @@ pub(super) async fn import(
     let mut stored = Vec::new();
     for message in fresh {
         seq += 1;
-        updated_at = updated_at.max(message.created_at.as_micros());
+        // A time that is still to come says nothing of when the session was last active.
+        updated_at = updated_at.max(message.created_at.min(at).as_micros());
         message_rows::insert(conn, &session.owner, &session.id, seq, message).await?;
         stored.push(message.id.clone());
     }

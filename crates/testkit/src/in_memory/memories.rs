@@ -376,6 +376,7 @@ impl TurnRepository for InMemoryStore {
             .filter(|conversation| conversation.session.owner == *owner)
             .map(|conversation| SessionMark {
                 session: conversation.session.id.clone(),
+                begun_at: conversation.session.created_at,
                 last_seq: conversation.last_seq,
                 changed_at: conversation
                     .imported_at

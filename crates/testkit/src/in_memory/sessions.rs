@@ -149,7 +149,7 @@ impl SessionRepository for InMemoryStore {
             });
             let active = kept.session.updated_at;
             kept.push(message.clone());
-            kept.session.updated_at = active.max(message.created_at);
+            kept.session.updated_at = active.max(message.created_at.min(at));
             kept.imported_at = Some(at);
             stored.push(message.id.clone());
         }

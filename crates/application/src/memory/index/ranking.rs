@@ -148,9 +148,7 @@ impl MemoryIndex {
         if query.limit == 0 || self.len() == 0 {
             return Vec::new();
         }
-        let mut stems = words::question_stems(query.text);
-        stems.truncate(MAX_WORDS);
-        let asked = self.numbers(&stems);
+        let asked = self.asked(query.text);
         let mut wanted = self.with_related(&asked);
         if wanted.is_empty() {
             return Vec::new();
@@ -167,7 +165,7 @@ impl MemoryIndex {
             wanted.extend(told);
         }
         self.add_sessions(&wanted, query.postings, &mut sums.sessions);
-        let ranked = self.weigh_up(query, &stems, &sums);
+        let ranked = self.weigh_up(query, &asked, &sums);
         self.keep_sums(sums);
         ranked
     }
@@ -210,13 +208,16 @@ impl MemoryIndex {
         }
     }
 
-    /// The words of the question that stand anywhere, each once.
-    fn numbers(&self, stems: &[String]) -> Vec<u32> {
+    /// The words of a question that stand anywhere, each once; of many those that tell the most.
+    fn asked(&self, text: &str) -> Vec<u32> {
         let mut seen = HashSet::new();
-        let known = stems
-            .iter()
-            .filter_map(|stem| self.by_stem.get(stem.as_str()));
-        known.copied().filter(|word| seen.insert(*word)).collect()
+        let stems = words::question_stems(text).into_iter();
+        let known = stems.filter_map(|stem| self.by_stem.get(stem.as_str()).copied());
+        let known: Vec<u32> = known.filter(|word| seen.insert(*word)).collect();
+        if known.len() > MAX_WORDS {
+            return best(&known, MAX_WORDS, |word| self.tells(*word));
+        }
+        known
     }
 
     fn with_related(&self, asked: &[u32]) -> Vec<Wanted> {
@@ -360,19 +361,13 @@ impl MemoryIndex {
     }
 
     /// Puts all signals together.
-    fn weigh_up(
-        &self,
-        query: &RankingQuery<'_>,
-        stems: &[String],
-        sums: &Sums,
-    ) -> Vec<RankedEntry> {
+    fn weigh_up(&self, query: &RankingQuery<'_>, asked: &[u32], sums: &Sums) -> Vec<RankedEntry> {
         let top = sums
             .found
             .iter()
             .filter_map(|position| at(&sums.scores, *position));
         let top = top.copied().fold(f32::MIN_POSITIVE, f32::max);
         let top_session = sums.sessions.top();
-        let asked = self.numbers(stems);
         let all_tell: f32 = asked.iter().map(|word| self.tells(*word)).sum();
         let all_tell = all_tell.max(f32::MIN_POSITIVE);
         let asks_when = words::asks_when(query.text);
