@@ -12,7 +12,7 @@ use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use serde_path_to_error::Segment;
 
@@ -20,7 +20,7 @@ use super::collector::{Fragment, record_parameter};
 use crate::error::{ApiError, ErrorClass, FieldIssue, Location};
 use crate::kernel::{DEFAULT_BODY_LIMIT, Kernel};
 
-/// A JSON body. It must be declared as `application/json` (or `...+json`), be no larger than the limit, and nest no
+/// A JSON body: one object. It must be declared as `application/json` (or `...+json`), be no larger than the limit, and nest no
 /// deeper than 128 levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body<T>(pub T);
@@ -146,22 +146,44 @@ async fn read(
     })
 }
 
-/// Reads JSON; looks for the field at fault only when there is a fault.
+/// Reads a JSON object; looks for the field at fault only when there is a fault.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // The reader of structs would take a list for one, too.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(no_object(bytes));
+    }
     serde_json::from_slice(bytes).or_else(|error| {
         if !error.is_data() {
-            return Err(ApiError::of(ErrorClass::Malformed)
-                .with_message(format!("The body is not valid JSON: {error}")));
+            return Err(not_json(&error));
         }
         if let Some(body) = with_plain_integers(bytes) {
             return Ok(body);
         }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let message = without_position(&error.inner().to_string());
+            let message = plain_words(&error.inner().to_string());
             mismatched(Location::Body, error.path(), &message)
         })
     })
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::of(ErrorClass::Malformed).with_message(format!("The body is not valid JSON: {error}"))
+}
+
+fn no_object(bytes: &[u8]) -> ApiError {
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        return not_json(&error);
+    }
+    ApiError::invalid(
+        ErrorClass::Mismatched,
+        vec![FieldIssue {
+            location: Location::Body,
+            field: String::new(),
+            error: "must be a JSON object".to_owned(),
+            rule: "invalid_type",
+        }],
+    )
 }
 
 /// A body that does not fit as it is, with `1.0` read as `1`, which JSON Schema counts as an integer, too; `None` when it
@@ -198,12 +220,15 @@ fn make_each_plain<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
     changed
 }
 
-/// A parser's message without ` at line 1 column 2`.
-fn without_position(message: &str) -> String {
-    message
+/// A parser's message without ` at line 1 column 2` and without the names of our types.
+pub fn plain_words(message: &str) -> String {
+    let message = message
         .rsplit_once(" at line ")
-        .map_or(message, |(text, _)| text)
-        .to_owned()
+        .map_or(message, |(text, _)| text);
+    message.rsplit_once("expected struct ").map_or_else(
+        || message.to_owned(),
+        |(before, _)| format!("{before}expected an object"),
+    )
 }
 
 /// The names and positions that lead to a place in a body, outermost first.
