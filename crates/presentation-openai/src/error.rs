@@ -133,12 +133,7 @@ pub(crate) fn invalid_parameter(field: &str, rule: &'static str, error: &str) ->
         _ if field.is_empty() => format!("Invalid request: {error}."),
         _ => format!("Invalid value for '{}': {error}.", bracketed(field)),
     };
-    let issue = FieldIssue {
-        location: Location::Body,
-        field: field.to_owned(),
-        error: error.to_owned(),
-        rule,
-    };
+    let issue = FieldIssue::new(Location::Body, field, rule, error);
     ApiError::invalid(ErrorClass::Mismatched, vec![issue]).with_message(message)
 }
 

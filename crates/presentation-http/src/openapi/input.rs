@@ -162,7 +162,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let message = plain_words(&error.inner().to_string());
-            mismatched(Location::Body, error.path(), &message)
+            mismatched(Location::Body, error.path(), &message, |place| {
+                sent_at(bytes, place)
+            })
         })
     })
 }
@@ -175,15 +177,22 @@ fn no_object(bytes: &[u8]) -> ApiError {
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
         return not_json(&error);
     }
-    ApiError::invalid(
-        ErrorClass::Mismatched,
-        vec![FieldIssue {
-            location: Location::Body,
-            field: String::new(),
-            error: "must be a JSON object".to_owned(),
-            rule: "invalid_type",
-        }],
-    )
+    let words = "must be a JSON object";
+    let issue = FieldIssue::new(Location::Body, "", "invalid_type", words);
+    ApiError::invalid(ErrorClass::Mismatched, vec![issue])
+}
+
+/// What stands at a place in a body.
+fn sent_at(bytes: &[u8], place: &[String]) -> Option<Value> {
+    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    for step in place {
+        value = match &mut value {
+            Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?)?.take(),
+            Value::Object(members) => members.get_mut(step)?.take(),
+            _ => return None,
+        };
+    }
+    Some(value)
 }
 
 /// A body that does not fit as it is, with `1.0` read as `1`, which JSON Schema counts as an integer, too; `None` when it
@@ -242,8 +251,15 @@ pub fn place_of(path: &serde_path_to_error::Path) -> Vec<String> {
         .collect()
 }
 
-fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &str) -> ApiError {
+/// `sent` finds what stands at a place.
+fn mismatched(
+    location: Location,
+    path: &serde_path_to_error::Path,
+    message: &str,
+    sent: impl FnOnce(&[String]) -> Option<Value>,
+) -> ApiError {
     let mut field = place_of(path);
+    let place = field.clone();
     let quoted = |prefix: &str| {
         message
             .strip_prefix(prefix)
@@ -265,15 +281,17 @@ fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &st
     } else {
         ("invalid_value", message.to_owned())
     };
-    ApiError::invalid(
-        ErrorClass::Mismatched,
-        vec![FieldIssue {
-            location,
-            field: field.join("."),
-            error,
-            rule,
-        }],
-    )
+    let issue = FieldIssue::new(location, field.join("."), rule, error);
+    // What has an unknown name may be a secret whose name is misspelled.
+    let input = match rule {
+        "missing" | "unknown_field" => None,
+        _ => sent(&place),
+    };
+    let issue = match input {
+        Some(input) => issue.with_input(input),
+        None => issue,
+    };
+    ApiError::invalid(ErrorClass::Mismatched, vec![issue])
 }
 
 fn json_content(schema: &schemars::Schema) -> serde_json::Value {
@@ -311,13 +329,17 @@ impl<T: DeserializeOwned> FromRequest for Params<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        let mut pairs = form_urlencoded::parse(request.query_string().as_bytes());
         let deserializer = serde_urlencoded::Deserializer::new(pairs);
         ready(
             serde_path_to_error::deserialize(deserializer)
                 .map(Params)
                 .map_err(|error| {
-                    mismatched(Location::Query, error.path(), &error.inner().to_string())
+                    let message = error.inner().to_string();
+                    mismatched(Location::Query, error.path(), &message, |place| {
+                        let (_, value) = pairs.find(|(name, _)| place.iter().eq([name]))?;
+                        Some(value.into_owned().into())
+                    })
                 }),
         )
     }
@@ -344,15 +366,9 @@ impl<T: DeserializeOwned> FromRequest for PathParams<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(request.match_info().load().map(PathParams).map_err(
             |error: serde::de::value::Error| {
-                ApiError::invalid(
-                    ErrorClass::Mismatched,
-                    vec![FieldIssue {
-                        location: Location::Path,
-                        field: String::new(),
-                        error: error.to_string(),
-                        rule: "invalid_value",
-                    }],
-                )
+                let words = error.to_string();
+                let issue = FieldIssue::new(Location::Path, "", "invalid_value", words);
+                ApiError::invalid(ErrorClass::Mismatched, vec![issue])
             },
         ))
     }
