@@ -145,6 +145,12 @@ async fn search_shows_each_session_once() {
             "match": "Paris.", "match_role": "assistant", "last_activity": NOW
         }] })
     );
+    for within in ["/api/v1", "/api"] {
+        let path = format!("{within}/sessions/search?q=pital%20OF%20fr");
+        let found = world.get(&path).await.expect(200);
+        assert_eq!(found["sessions"].as_array().unwrap().len(), 1);
+        assert_eq!(found["sessions"][0]["match"], "Capital of France?");
+    }
     let both = world.get("/api/v1/sessions/search?q=of").await.expect(200);
     assert_eq!(both["sessions"].as_array().unwrap().len(), 2);
     let first = world
