@@ -287,56 +287,79 @@ async fn sockets_take_every_credential_and_check_the_origin() {
     );
 }
 
-/// The refusal in the words of each door, on every route that is documented.
+/// A body and its type.
+type Sent = (&'static str, &'static str);
+
+/// The refusal in the words of each door, on every route that is documented, whatever else is wrong with the request.
 #[tokio::test]
-async fn without_a_credential_every_route_but_the_public_ones_is_refused_in_its_doors_words() {
-    let (server, _) = server_and_credentials().await;
+async fn without_a_right_credential_every_route_but_the_public_ones_is_refused_in_its_doors_words()
+{
+    const WRONG: [Option<(&str, Sent)>; 4] = [
+        None,
+        Some(("wrong", ("application/json", "{bad"))),
+        Some(("pp_wrong", ("text/plain", "{}"))),
+        Some(("pp_wrong", ("application/json", "[]"))),
+    ];
+    let closed = "[security]\nrate_limit_enabled = false\nlocalhost_auth_bypass = false\n";
+    let server = Server::start(Options::config(closed)).await;
     let mut public = Vec::new();
+    for (dialect, path, method, operation) in documented_operations(&server).await {
+        let name = format!("{method} {path}");
+        if operation["security"].as_array().is_none_or(Vec::is_empty) {
+            public.push(name);
+            continue;
+        }
+        for shown in WRONG {
+            let path = path.replace("{id}", "x").replace("{model}", "x");
+            let request = server.anonymous(method.clone(), &format!("{path}?limit=many"));
+            let request = match shown {
+                None => request.json(&json!({})),
+                Some((token, (media, body))) => request
+                    .bearer_auth(token)
+                    .header("content-type", media)
+                    .body(body),
+            };
+            let answer = Answer::of(request.send().await.unwrap()).await;
+            let name = format!("{name}, {shown:?}: {}", answer.text);
+            assert_eq!(answer.status, 401, "{name}");
+            assert_eq!(
+                answer.header("www-authenticate"),
+                format!(
+                    "Bearer resource_metadata=\"http://{}/.well-known/oauth-protected-resource\"",
+                    server.address
+                ),
+                "{name}"
+            );
+            // Where two dialects share a path, what shows nothing is answered in the older one's words.
+            let spoken = match path.as_str() {
+                "/api/auth/logout" => "pocketpaw",
+                _ => dialect,
+            };
+            assert!(is_in_words_of(spoken, &answer.json()), "{name}");
+        }
+    }
+    public.sort();
+    public.dedup();
+    assert_eq!(public, PUBLIC);
+}
+
+/// Every operation of every dialect's document, with its path and method.
+async fn documented_operations(server: &Server) -> Vec<(&'static str, String, Method, Value)> {
+    let mut found = Vec::new();
     for dialect in ["pocketpaw", "pisovereign", "pixcode", "openai"] {
         let document = run(server.data_dir(), &["openapi", "--dialect", dialect])
             .await
             .json();
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
-                let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else {
-                    continue;
-                };
-                if operation["responses"].is_null() {
-                    continue;
-                }
-                let name = format!("{method} {path}");
-                let request =
-                    server.anonymous(method, &path.replace("{id}", "x").replace("{model}", "x"));
-                let answer = Answer::of(request.json(&json!({})).send().await.unwrap()).await;
-                if operation["security"].as_array().is_none_or(Vec::is_empty) {
-                    public.push(name);
-                } else {
-                    assert_eq!(answer.status, 401, "{name}: {}", answer.text);
-                    assert_eq!(
-                        answer.header("www-authenticate"),
-                        format!(
-                            "Bearer resource_metadata=\"http://{}/.well-known/oauth-protected-resource\"",
-                            server.address
-                        ),
-                        "{name}"
-                    );
-                    // Where two dialects share a path, what shows nothing is answered in the older one's words.
-                    let spoken = match path.as_str() {
-                        "/api/auth/logout" => "pocketpaw",
-                        _ => dialect,
-                    };
-                    assert!(
-                        is_in_words_of(spoken, &answer.json()),
-                        "{name}: {}",
-                        answer.text
-                    );
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
+                if let (Ok(method), false) = (method, operation["responses"].is_null()) {
+                    found.push((dialect, path.clone(), method, operation.clone()));
                 }
             }
         }
     }
-    public.sort();
-    public.dedup();
-    assert_eq!(public, PUBLIC);
+    found
 }
 
 fn is_in_words_of(dialect: &str, body: &Value) -> bool {

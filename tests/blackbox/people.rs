@@ -222,10 +222,7 @@ async fn a_script_uses_a_limited_key_and_nothing_gets_around_its_limits() {
 
     let login = json!({ "token": key });
     let cookie = cookies(&from_page(&server, "/api/v1/auth/login", &login).await);
-    assert!(
-        cookie.starts_with("pocketpaw_session=pp_"),
-        "the key itself"
-    );
+    assert!(!cookie.contains(key), "it stands for the key");
     let bearer = format!("Bearer {key}");
     for credential in [("authorization", bearer.as_str()), ("cookie", &cookie)] {
         let get = async |path: &str| {

@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use majordomo_application::{ErrorKind, FieldError, ServiceError, error::INTERNAL_MESSAGE};
 use paperclip::v2::schema::Apiv2Errors;
+use serde_json::Value;
 
 /// What went wrong, in the words of HTTP. A dialect has one table from these to statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -162,16 +163,70 @@ pub struct FieldIssue {
     pub error: String,
     /// A stable name of the rule: `missing`, `invalid_type`, `unknown_field`, `invalid_value`.
     pub rule: &'static str,
+    /// What was sent, where it is known, short and no secret.
+    pub input: Option<Value>,
+    /// The bound that was crossed: `min_length` and 1.
+    pub bound: Option<(&'static str, Value)>,
+}
+
+/// Longest text that is shown again, in bytes.
+const MAX_INPUT: usize = 200;
+/// What the names of fields have in them that hold secrets.
+const SECRETS: [&str; 8] = [
+    "pass",
+    "token",
+    "secret",
+    "key",
+    "code",
+    "credential",
+    "auth",
+    "webhook",
+];
+
+impl FieldIssue {
+    /// What is wrong with `field`, told under the name of a rule.
+    pub fn new(
+        location: Location,
+        field: impl Into<String>,
+        rule: &'static str,
+        error: impl Into<String>,
+    ) -> Self {
+        Self {
+            location,
+            field: field.into(),
+            error: error.into(),
+            rule,
+            input: None,
+            bound: None,
+        }
+    }
+
+    /// The same issue that shows what was sent: a number, a truth value or a short text, and never a secret.
+    #[must_use]
+    pub fn with_input(mut self, input: impl Into<Value>) -> Self {
+        let input = input.into();
+        let shown = match &input {
+            Value::String(text) => text.len() <= MAX_INPUT,
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+            Value::Array(_) | Value::Object(_) => false,
+        };
+        let field = self.field.to_ascii_lowercase();
+        let secret = SECRETS.iter().any(|part| field.contains(part));
+        self.input = (shown && !secret).then_some(input);
+        self
+    }
+
+    /// The same issue that tells the bound that was crossed.
+    #[must_use]
+    pub fn with_bound(mut self, name: &'static str, bound: impl Into<Value>) -> Self {
+        self.bound = Some((name, bound.into()));
+        self
+    }
 }
 
 impl From<FieldError> for FieldIssue {
     fn from(error: FieldError) -> Self {
-        Self {
-            location: Location::Body,
-            field: error.field,
-            error: error.error,
-            rule: "invalid_value",
-        }
+        Self::new(Location::Body, error.field, "invalid_value", error.error)
     }
 }
 

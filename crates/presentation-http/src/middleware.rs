@@ -14,10 +14,12 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage as _, HttpResponse};
+use futures_util::future::LocalBoxFuture;
+use majordomo_application::Caller;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::auth::Renewal;
+use crate::auth::{Renewal, Verdict};
 use crate::challenge::challenge;
 use crate::dialect::{Dialect, Failed, Mount, SpokenDialect, render};
 use crate::error::{ApiError, ErrorClass};
@@ -104,7 +106,8 @@ where
         ask_as_get(&mut request);
         let inner = exchange.span.in_scope(|| self.inner.call(request));
         KernelFuture {
-            state: State::Inner { inner, exchange },
+            state: State::Inner { inner },
+            exchange,
         }
     }
 }
@@ -114,6 +117,7 @@ pin_project! {
     pub struct KernelFuture<F, B> {
         #[pin]
         state: State<F, B>,
+        exchange: Exchange,
     }
 }
 
@@ -123,7 +127,12 @@ pin_project! {
         // Answered before the handler was reached.
         Early { response: Option<ServiceResponse<EitherBody<B>>> },
         // With the handler.
-        Inner { #[pin] inner: F, exchange: Exchange },
+        Inner { #[pin] inner: F },
+        // Failed before it was known whether the caller is let in.
+        Undecided {
+            failed: Option<ServiceResponse<B>>,
+            verdict: LocalBoxFuture<'static, Result<Caller, ApiError>>,
+        },
     }
 }
 
@@ -135,24 +144,42 @@ where
     type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Early { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
-                None => Poll::Pending,
-            },
-            StateProjection::Inner { inner, exchange } => {
-                let answer = {
-                    let _entered = exchange.span.enter();
-                    // What a panic leaves half done belongs to this request, and is dropped with it.
-                    catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
-                };
-                let Ok(answer) = answer else {
-                    return Poll::Ready(Err(exchange.finish_panic()));
-                };
-                answer.map(|answer| match answer {
-                    Ok(response) => Ok(exchange.finish(response)),
-                    Err(error) => Err(exchange.finish_error(&error)),
-                })
+        let mut this = self.project();
+        let exchange = this.exchange;
+        loop {
+            match this.state.as_mut().project() {
+                StateProjection::Early { response } => {
+                    return response
+                        .take()
+                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                }
+                StateProjection::Inner { inner } => {
+                    let answer = {
+                        let _entered = exchange.span.enter();
+                        // What a panic leaves half done belongs to this request, and is dropped with it.
+                        catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
+                    };
+                    let Ok(answer) = answer else {
+                        return Poll::Ready(Err(exchange.finish_panic()));
+                    };
+                    let response = match std::task::ready!(answer) {
+                        Ok(response) => response,
+                        Err(error) => return Poll::Ready(Err(exchange.finish_error(&error))),
+                    };
+                    let Some(verdict) = Verdict::awaited_by(&response) else {
+                        return Poll::Ready(Ok(exchange.finish(response, None)));
+                    };
+                    this.state.set(State::Undecided {
+                        failed: Some(response),
+                        verdict,
+                    });
+                }
+                StateProjection::Undecided { failed, verdict } => {
+                    let refusal = std::task::ready!(verdict.as_mut().poll(context)).err();
+                    return failed.take().map_or(Poll::Pending, |response| {
+                        Poll::Ready(Ok(exchange.finish(response, refusal)))
+                    });
+                }
             }
         }
     }
@@ -241,16 +268,19 @@ impl Exchange {
             state: State::Early {
                 response: Some(response),
             },
+            exchange: self,
         }
     }
 
-    /// Puts failures into the dialect's words and completes the answer's headers.
+    /// Puts failures into the dialect's words and completes the answer's headers. A `refusal` stands in for every other
+    /// failure.
     fn finish<B: MessageBody>(
         &self,
         response: ServiceResponse<B>,
+        refusal: Option<ApiError>,
     ) -> ServiceResponse<EitherBody<B>> {
         let renewal = response.request().extensions_mut().remove::<Renewal>();
-        let mut response = match failure_of(&response) {
+        let mut response = match refusal.or_else(|| failure_of(&response)) {
             None => response.map_into_left_body(),
             Some(error) => {
                 refusals::note(&self.kernel, response.request(), &self.context, &error);

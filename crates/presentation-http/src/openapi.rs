@@ -11,7 +11,9 @@ mod output;
 
 pub use collector::{Description, describe};
 pub use document::{DocumentInfo, SecurityDoc};
-pub use input::{Body, BodyLimit, OptionalBody, Params, PathParams, place_of, with_plain_integers};
+pub use input::{
+    Body, BodyLimit, OptionalBody, Params, PathParams, place_of, plain_words, with_plain_integers,
+};
 pub use output::{
     Html, Markdown, Media, MediaKind, NoContent, OctetStream, OneOf, PlainText, Png, Raw, Reply,
     Sse, Svg, Upgrade,

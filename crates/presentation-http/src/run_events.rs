@@ -69,12 +69,7 @@ impl ResumeFrom {
 }
 
 fn unreadable(location: Location, field: &str, error: &str) -> ApiError {
-    let issue = FieldIssue {
-        location,
-        field: field.to_owned(),
-        error: error.to_owned(),
-        rule: "invalid_value",
-    };
+    let issue = FieldIssue::new(location, field, "invalid_value", error);
     ApiError::invalid(ErrorClass::Invalid, vec![issue])
 }
 
@@ -132,12 +127,7 @@ impl FromRequest for ResumeAt {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(ResumeFrom::of(request).and_then(|from| {
-            let missing = FieldIssue {
-                location: Location::Query,
-                field: "run".to_owned(),
-                error: "is required".to_owned(),
-                rule: "missing",
-            };
+            let missing = FieldIssue::new(Location::Query, "run", "missing", "is required");
             from.0
                 .map(Self)
                 .ok_or_else(|| ApiError::invalid(ErrorClass::Invalid, vec![missing]))

@@ -18,12 +18,8 @@ pub fn session_id(location: Location, field: &str, text: &str) -> Result<Session
         .filter(|bare| !bare.is_empty())
         .unwrap_or(text);
     SessionId::parse(bare).map_err(|error| {
-        let issue = FieldIssue {
-            location,
-            field: field.to_owned(),
-            error: error.to_string(),
-            rule: "invalid_value",
-        };
+        let issue =
+            FieldIssue::new(location, field, "invalid_value", error.to_string()).with_input(text);
         ApiError::invalid(ErrorClass::Invalid, vec![issue])
     })
 }

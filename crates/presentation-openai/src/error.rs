@@ -1,5 +1,7 @@
 //! How this dialect tells failures: one table from classes to OpenAI's types and codes, one body.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 use majordomo_presentation_http::{ApiError, Dialect, ErrorClass, ErrorView, FieldIssue, Location};
@@ -14,6 +16,8 @@ pub struct OpenAi;
 /// OpenAI's way of telling failures.
 pub static DIALECT: &dyn Dialect = &OpenAi;
 
+/// The codes of input whose fields are wrong: its shape, and what the services say of it.
+const WRONG_FIELDS: [&str; 2] = ["validation_error", "invalid_field"];
 /// The code of a budget that is used up.
 const BUDGET_EXCEEDED: &str = "budget_exceeded";
 /// OpenAI's type and code for it.
@@ -30,7 +34,7 @@ struct ErrorResponse<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct ErrorObject<'a> {
     /// In words.
-    message: &'a str,
+    message: Cow<'a, str>,
     /// The kind of failure.
     r#type: &'a str,
     /// The parameter at fault: `messages[0].content`.
@@ -68,7 +72,10 @@ fn response<'a>(
     let issue = issues.first();
     ErrorResponse {
         error: ErrorObject {
-            message,
+            message: match issue {
+                Some(issue) if WRONG_FIELDS.contains(&code) => Cow::Owned(words(issue)),
+                _ => Cow::Borrowed(message),
+            },
             r#type: if code == BUDGET_EXCEEDED {
                 INSUFFICIENT_QUOTA
             } else {
@@ -76,7 +83,7 @@ fn response<'a>(
             },
             param: issue
                 .filter(|issue| !issue.field.is_empty())
-                .map(|issue| bracketed(&issue.field)),
+                .map(|issue| parameter(&issue.field)),
             code: match class {
                 ErrorClass::Unauthenticated => "invalid_api_key",
                 ErrorClass::RateLimited if code == BUDGET_EXCEEDED => INSUFFICIENT_QUOTA,
@@ -101,15 +108,31 @@ fn code_of<'a>(code: &'a str, issue: Option<&FieldIssue>) -> &'a str {
     match (code, issue.map(|issue| issue.rule)) {
         ("context_too_long", _) => "context_length_exceeded",
         ("refused", _) => "content_filter",
-        ("validation_error", Some("missing")) => "missing_required_parameter",
-        ("validation_error", Some("invalid_type")) => "invalid_type",
-        ("validation_error", _) => "invalid_value",
+        (_, rule) if WRONG_FIELDS.contains(&code) => match rule {
+            Some("missing") => "missing_required_parameter",
+            Some("invalid_type") => "invalid_type",
+            _ => "invalid_value",
+        },
         _ => code,
     }
 }
 
-/// `messages.0.content` as `messages[0].content`.
-fn bracketed(field: &str) -> String {
+/// What is wrong with a parameter, in OpenAI's words.
+fn words(issue: &FieldIssue) -> String {
+    let (field, error) = (parameter(&issue.field), &issue.error);
+    match issue.rule {
+        "missing" => format!("Missing required parameter: '{field}'."),
+        _ if field.is_empty() => format!("Invalid request: {error}."),
+        _ => format!("Invalid value for '{field}': {error}."),
+    }
+}
+
+/// The parameter that holds `field`: `messages.0.content` as `messages[0].content`. The message to the agent is one of
+/// `messages`.
+fn parameter(field: &str) -> String {
+    if field == "message" {
+        return "messages".to_owned();
+    }
     let mut text = String::with_capacity(field.len() + 4);
     for part in field.split('.') {
         if part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -126,20 +149,10 @@ fn bracketed(field: &str) -> String {
     text
 }
 
-/// A parameter that is wrong, in OpenAI's words.
+/// A parameter that is wrong.
 pub(crate) fn invalid_parameter(field: &str, rule: &'static str, error: &str) -> ApiError {
-    let message = match rule {
-        "missing" => format!("Missing required parameter: '{}'.", bracketed(field)),
-        _ if field.is_empty() => format!("Invalid request: {error}."),
-        _ => format!("Invalid value for '{}': {error}.", bracketed(field)),
-    };
-    let issue = FieldIssue {
-        location: Location::Body,
-        field: field.to_owned(),
-        error: error.to_owned(),
-        rule,
-    };
-    ApiError::invalid(ErrorClass::Mismatched, vec![issue]).with_message(message)
+    let issue = FieldIssue::new(Location::Body, field, rule, error);
+    ApiError::invalid(ErrorClass::Mismatched, vec![issue])
 }
 
 /// The statuses OpenAI has for what the agent and the models answer: a model that does not exist is not found, content

@@ -1,6 +1,6 @@
 //! Bodies that are JSON, but may have the wrong shape.
 
-use majordomo_presentation_http::openapi::{place_of, with_plain_integers};
+use majordomo_presentation_http::openapi::{place_of, plain_words, with_plain_integers};
 use majordomo_presentation_http::{ApiError, ErrorClass};
 use serde::de::DeserializeOwned;
 
@@ -19,8 +19,7 @@ fn misshapen(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Api
         return ApiError::of(ErrorClass::Malformed).with_message("The body is not valid JSON");
     }
     let mut field = place_of(path);
-    let words = error.to_string();
-    let words = words.split(" at line ").next().unwrap_or_default();
+    let words = plain_words(&error.to_string());
     let missing = words
         .strip_prefix("missing field `")
         .and_then(|rest| rest.split('`').next());
@@ -35,5 +34,5 @@ fn misshapen(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Api
     } else {
         "invalid_value"
     };
-    invalid_parameter(&field.join("."), rule, words)
+    invalid_parameter(&field.join("."), rule, &words)
 }

@@ -103,6 +103,9 @@ fn message(error: &ErrorView<'_>) -> String {
         (ErrorClass::RouteNotFound, _) => {
             format!("No handler for {} {}.", error.method, error.path)
         }
+        (ErrorClass::Mismatched | ErrorClass::Invalid, [issue, ..]) if issue.field.is_empty() => {
+            format!("The {} {}", issue.location.as_str(), issue.error)
+        }
         (ErrorClass::Mismatched | ErrorClass::Invalid, [issue, ..]) => {
             format!("{} {}", issue.field, issue.error)
         }

@@ -1,5 +1,7 @@
 //! How failures are told: `{"detail": "words"}`, and for input that does not fit a list of places,
-//! `{"detail": [{"type", "loc", "msg", "input"}]}`.
+//! `{"detail": [{"type", "loc", "msg", "input", "ctx"?}]}`.
+
+use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use majordomo_presentation_http::{Dialect, ErrorClass, ErrorView, FieldIssue};
@@ -40,8 +42,11 @@ struct ValidationIssue {
     loc: Vec<Value>,
     /// What is wrong, in words.
     msg: String,
-    /// Always null: input may hold secrets and is not echoed.
+    /// What was sent, where it is short and no secret; else null.
     input: Option<Value>,
+    /// The bound that was crossed: `{"min_length": 1}`.
+    #[schemars(default)]
+    ctx: Option<BTreeMap<String, Value>>,
 }
 
 impl Dialect for PocketPaw {
@@ -106,5 +111,9 @@ fn issue(issue: &FieldIssue) -> Value {
                 .map_or_else(|_| segment.into(), Value::from)
         }))
         .collect();
-    json!({ "type": rule, "loc": place, "msg": words, "input": null })
+    let mut told = json!({ "type": rule, "loc": place, "msg": words, "input": issue.input });
+    if let (Value::Object(told), Some((name, bound))) = (&mut told, &issue.bound) {
+        told.insert("ctx".to_owned(), json!({ *name: bound }));
+    }
+    told
 }

@@ -82,7 +82,7 @@ async fn search(
         .core()
         .run(async move {
             let hits = limit.saturating_mul(HITS_PER_SESSION);
-            sessions.search(&caller, &text, hits).await
+            sessions.search_within(&caller, &text, hits).await
         })
         .await?;
     Ok(Reply(SearchResponse::of(hits, limit)))
@@ -145,6 +145,8 @@ pub(crate) async fn create_session(
 }
 
 /// GET /api/v1/sessions/search: sessions in which the words of `q` were said
+///
+/// Where the words are found nowhere: sessions in whose newest messages `q` stands as it is, be it within a word.
 #[api_v2_operation(tags(Sessions), operation_id = "search_sessions")]
 pub(crate) async fn search_sessions(
     Authenticated(caller): Authenticated,

@@ -26,26 +26,26 @@ pub(crate) fn fault(
     rule: &'static str,
     words: impl Into<String>,
 ) -> ApiError {
-    let issue = FieldIssue {
-        location,
-        field: field.to_owned(),
-        error: words.into(),
-        rule,
-    };
+    refused(FieldIssue::new(location, field, rule, words))
+}
+
+fn refused(issue: FieldIssue) -> ApiError {
     ApiError::invalid(ErrorClass::Invalid, vec![issue])
 }
 
 /// Fails unless `text` has 1 to `max` characters.
 pub(crate) fn check_length(field: &str, text: &str, max: usize) -> Result<(), ApiError> {
-    if text.is_empty() {
-        let words = "String should have at least 1 character";
-        return Err(fault(Location::Body, field, "string_too_short", words));
-    }
-    if text.chars().count() > max {
+    let (rule, words, bound) = if text.is_empty() {
+        let words = "String should have at least 1 character".to_owned();
+        ("string_too_short", words, ("min_length", 1))
+    } else if text.chars().nth(max).is_some() {
         let words = format!("String should have at most {max} characters");
-        return Err(fault(Location::Body, field, "string_too_long", words));
-    }
-    Ok(())
+        ("string_too_long", words, ("max_length", max))
+    } else {
+        return Ok(());
+    };
+    let issue = FieldIssue::new(Location::Body, field, rule, words);
+    Err(refused(issue.with_input(text).with_bound(bound.0, bound.1)))
 }
 
 /// The query's `limit`: `default` when missing, refused outside `1..=max`.
@@ -53,18 +53,15 @@ pub(crate) fn limit(asked: Option<i64>, default: u32, max: u32) -> Result<u32, A
     let Some(asked) = asked else {
         return Ok(default);
     };
-    let (rule, words) = match u32::try_from(asked) {
+    let (rule, words, bound) = match u32::try_from(asked) {
         Ok(limit) if (1..=max).contains(&limit) => return Ok(limit),
-        _ if asked < 1 => (
-            "greater_than_equal",
-            "Input should be greater than or equal to 1".to_owned(),
-        ),
-        _ => (
-            "less_than_equal",
-            format!("Input should be less than or equal to {max}"),
-        ),
+        _ if asked < 1 => ("greater_than_equal", "greater than", ("ge", 1)),
+        _ => ("less_than_equal", "less than", ("le", max)),
     };
-    Err(fault(Location::Query, "limit", rule, words))
+    let words = format!("Input should be {words} or equal to {}", bound.1);
+    let issue = FieldIssue::new(Location::Query, "limit", rule, words);
+    let issue = issue.with_input(asked.to_string());
+    Err(refused(issue.with_bound(bound.0, bound.1)))
 }
 
 /// As [`limit`], for routes that have never refused one: what is out of bounds is taken as the nearest bound.

@@ -3,7 +3,8 @@
 //!
 //! A connection speaks one of two protocols. The dashboard's (`{"action": "chat", "message": ...}`) is answered with
 //! `stream_start`, `message`, `system_event` and `stream_end`; the documented one (`{"type": "chat", "content": ...}`)
-//! with `chunk`, `thinking`, `tool_start`, `tool_result`, `error` and `stream_end`. The first chat message decides.
+//! with `chunk`, `thinking`, `tool_start`, `tool_result`, `error` and `stream_end`. `?protocol=dashboard` or
+//! `?protocol=documented` decides, else the first chat message; until then runs are shown as the dashboard knows them.
 //! Frames of a run carry `session_id`, `run_id` and `seq`. `{"action": "resume", "run_id", "after"}`, or
 //! `?resume_run=&after=`, shows the frames after a `seq` again, the very same bytes.
 
@@ -38,6 +39,7 @@ use connection::Connection;
 use incoming::Incoming;
 use outgoing::pipe;
 use perform::Context;
+use render::Style;
 pub(crate) use render::system_events;
 
 /// How the server finds out that a client is gone. Another than the usual one is given as `app_data(Data::new(..))`.
@@ -72,9 +74,20 @@ struct SocketQuery {
     resume_session: Option<String>,
     resume_run: Option<String>,
     after: Option<String>,
+    protocol: Option<String>,
 }
 
 impl SocketQuery {
+    /// The protocol that the client names.
+    fn style(&self) -> Result<Option<Style>, ApiError> {
+        match self.protocol.as_deref() {
+            None | Some("") => Ok(None),
+            Some("dashboard") => Ok(Some(Style::Dashboard)),
+            Some("documented") => Ok(Some(Style::Documented)),
+            Some(_) => Err(bad_request("protocol is neither dashboard nor documented")),
+        }
+    }
+
     /// The place in a run to go on from; an unreadable one is refused.
     fn position(&self) -> Result<Option<RunPosition>, ApiError> {
         let Some(run) = self.resume_run.as_deref().filter(|run| !run.is_empty()) else {
@@ -115,7 +128,7 @@ async fn open_socket(
     let query = Query::<SocketQuery>::from_query(request.query_string())
         .map_err(|_| bad_request("The query could not be read"))?
         .into_inner();
-    let position = query.position()?;
+    let (position, style) = (query.position()?, query.style()?);
     let resumed = query
         .resume_session
         .as_deref()
@@ -149,7 +162,9 @@ async fn open_socket(
         position,
     };
     let incoming = Incoming::new(body.into_inner());
-    let mut connection = Connection::new(context, writer, incoming, session, timing, opening);
+    let mut connection =
+        Connection::new(context, writer, incoming, session, timing).speaking(style);
+    connection.open(opening);
     actix_web::rt::spawn(async move { connection.run().await });
     Ok(response.into())
 }

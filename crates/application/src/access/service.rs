@@ -198,6 +198,9 @@ impl AccessService {
         if let Some(caller) = self.operator_token(token, &digest, now) {
             return Some(caller);
         }
+        if let Some(digest) = self.key_of_session(token, now) {
+            return self.known_key(&digest, now);
+        }
         if let Some(claims) = self.login_tokens.verify(token, now) {
             let standing = self.directory.known(&claims.user, now)?;
             return login_caller(claims.user, standing?, claims.version);
@@ -210,7 +213,11 @@ impl AccessService {
             let standing = self.directory.known(&token.grant.owner, now)?;
             return app_caller(token, standing);
         }
-        let key = self.cache.get(&digest, now)?;
+        self.known_key(&digest, now)
+    }
+
+    fn known_key(&self, digest: &Digest, now: Timestamp) -> Option<Caller> {
+        let key = self.cache.get(digest, now)?;
         let fresh = key
             .last_used_at
             .is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
@@ -223,6 +230,10 @@ impl AccessService {
         let digest = sha256(token);
         if let Some(caller) = self.operator_token(token, &digest, now) {
             return Ok(caller);
+        }
+        if let Some(digest) = self.key_of_session(token, now) {
+            let caller = self.stored_key(&digest, now).await?;
+            return caller.ok_or(AccessError::Wrong);
         }
         if LoginTokens::is_one(token) {
             return self.login_token(token, now).await;
@@ -239,13 +250,9 @@ impl AccessService {
         }
         // Before the configured hashes: looking a key up is far cheaper than comparing it with them.
         if KeyPrefix::of(token).is_some()
-            && let Some(key) = self.find_key(&digest, now).await?
+            && let Some(caller) = self.stored_key(&digest, now).await?
         {
-            if !key.is_active(now) {
-                return Err(AccessError::Wrong);
-            }
-            let standing = self.directory.standing(&key.owner, now).await?;
-            return key_caller(key, standing).ok_or(AccessError::Wrong);
+            return Ok(caller);
         }
         let rights = self.configured.find_hashed(token, &digest, now).await;
         let rights = rights.ok_or(AccessError::Wrong)?;
@@ -262,6 +269,29 @@ impl AccessService {
         standing
             .and_then(|standing| login_caller(claims.user, standing, claims.version))
             .ok_or(AccessError::Wrong)
+    }
+
+    /// Whoever the key with this digest opens for; `None` when there is no such key.
+    async fn stored_key(
+        &self,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, AccessError> {
+        let Some(key) = self.find_key(digest, now).await? else {
+            return Ok(None);
+        };
+        if !key.is_active(now) {
+            return Err(AccessError::Wrong);
+        }
+        let standing = self.directory.standing(&key.owner, now).await?;
+        key_caller(key, standing)
+            .map(Some)
+            .ok_or(AccessError::Wrong)
+    }
+
+    /// The digest of the key that a session token was made of.
+    fn key_of_session(&self, token: &str, now: Timestamp) -> Option<Digest> {
+        session_token::key_digest(&self.master().token, token, now)
     }
 
     /// Where an app's access token is looked up.
@@ -340,23 +370,26 @@ impl AccessService {
         self.issue_session_token(&master)
     }
 
-    /// What a login cookie holds: a session token for the master token; for a key or an app's token that token itself,
-    /// so that the cookie has its scopes, expiry and revocation. Session and login tokens log nobody in.
+    /// What a login cookie holds: a session token for the master token; for an API key a session token that stands for
+    /// the key; for a configured key or an app's token that token itself. Each has the scopes, expiry and revocation of
+    /// what it was made of. Session and login tokens log nobody in.
     pub async fn login(
         &self,
         token: &str,
         source: RequestSource,
     ) -> Result<IssuedToken, AccessError> {
+        if self.key_of_session(token, self.clock.now()).is_some() {
+            return Err(AccessError::Wrong);
+        }
         let caller = let_in(self.authenticate_token(token).await?, source)?;
         let issued = match caller.credential {
+            CredentialKind::ApiKey(_) => self.issue_key_session(token)?,
             CredentialKind::MasterToken => self.issue_session_token(&self.master())?,
             CredentialKind::SessionToken
             | CredentialKind::Login
             | CredentialKind::Localhost
             | CredentialKind::CommandLine => return Err(AccessError::Wrong),
-            CredentialKind::ApiKey(_)
-            | CredentialKind::ConfiguredKey
-            | CredentialKind::OAuthToken(_) => IssuedToken {
+            CredentialKind::ConfiguredKey | CredentialKind::OAuthToken(_) => IssuedToken {
                 secret: token.to_owned(),
                 lifetime: self.session_token_ttl,
             },
@@ -376,6 +409,17 @@ impl AccessService {
         let secret = session_token::issue(&master.token, expires_at).ok_or(AccessError::Hashing)?;
         Ok(IssuedToken {
             secret,
+            lifetime: self.session_token_ttl,
+        })
+    }
+
+    /// A session token that stands for `key`: what ends the key ends it.
+    fn issue_key_session(&self, key: &str) -> Result<IssuedToken, AccessError> {
+        let expires_at = self.clock.now().plus(self.session_token_ttl);
+        let master = self.master();
+        let secret = session_token::issue_for_key(&master.token, expires_at, &sha256(key));
+        Ok(IssuedToken {
+            secret: secret.ok_or(AccessError::Hashing)?,
             lifetime: self.session_token_ttl,
         })
     }

@@ -1,12 +1,14 @@
 //! Session tokens: `<expiry, Unix seconds>:<hex HMAC-SHA256(master token, expiry)>`, PocketPaw's form. They are not
-//! stored; replacing the master token ends them all.
+//! stored; replacing the master token ends them all. One made of an API key has the key's digest after the expiry, and
+//! opens what the key with that digest opens.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use majordomo_domain::Timestamp;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::hex::hex;
+use crate::hex::{from_hex, hex};
+use crate::ports::api_key_repository::Digest;
 
 /// Makes a token that works until `expires_at`.
 pub(super) fn issue(master: &str, expires_at: Timestamp) -> Option<String> {
@@ -30,7 +32,31 @@ pub(super) fn verify(master: &str, token: &str, now: Timestamp) -> bool {
     genuine && now.as_secs() < expires
 }
 
-/// Whether a text has the form of such a token, genuine or not.
+/// Makes a token that stands for the key with this digest until `expires_at`.
+pub(super) fn issue_for_key(
+    master: &str,
+    expires_at: Timestamp,
+    digest: &Digest,
+) -> Option<String> {
+    let signed = format!("{}:{}", expires_at.as_secs(), hex(digest));
+    let mac = signature(master, &signed)?;
+    Some(format!("{signed}:{mac}"))
+}
+
+/// The digest of the key that `token` stands for, where it was made with `master` and works at `now`.
+pub(super) fn key_digest(master: &str, token: &str, now: Timestamp) -> Option<Digest> {
+    let (signed, mac) = token.rsplit_once(':')?;
+    let (expiry, digest) = signed.split_once(':')?;
+    let (expires, digest) = (expiry.parse::<i64>().ok()?, from_hex(digest)?);
+    let expected = signature(master, signed)?;
+    let genuine: bool = expected.as_bytes().ct_eq(mac.as_bytes()).into();
+    if !genuine || now.as_secs() >= expires {
+        return None;
+    }
+    digest.try_into().ok()
+}
+
+/// Whether a text has the form of an operator's session token, genuine or not.
 pub(super) fn has_form(token: &str) -> bool {
     token.split_once(':').is_some_and(|(expiry, mac)| {
         let hexadecimal = |byte: u8| byte.is_ascii_hexdigit();
@@ -40,9 +66,9 @@ pub(super) fn has_form(token: &str) -> bool {
     })
 }
 
-fn signature(master: &str, expiry: &str) -> Option<String> {
+fn signature(master: &str, signed: &str) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(master.as_bytes()).ok()?;
-    mac.update(expiry.as_bytes());
+    mac.update(signed.as_bytes());
     Some(hex(&mac.finalize().into_bytes()))
 }
 
@@ -63,5 +89,23 @@ mod tests {
             Timestamp::from_secs(99)
         ));
         assert!(!verify("master", "nonsense", Timestamp::from_secs(0)));
+    }
+
+    #[test]
+    fn a_token_of_a_key_stands_for_that_key_alone() {
+        let (early, late) = (Timestamp::from_secs(99), Timestamp::from_secs(100));
+        let digest = [7; 32];
+        let token = issue_for_key("master", late, &digest).unwrap();
+        assert_eq!(key_digest("master", &token, early), Some(digest));
+        assert_eq!(key_digest("master", &token, late), None);
+        assert_eq!(key_digest("other", &token, early), None);
+        for (from, to) in [("100", "999"), ("0707", "0708")] {
+            let changed = token.replacen(from, to, 1);
+            assert_eq!(key_digest("master", &changed, early), None);
+        }
+        // Neither kind passes for the other.
+        assert!(!verify("master", &token, early) && !has_form(&token));
+        let operators = issue("master", late).unwrap();
+        assert_eq!(key_digest("master", &operators, early), None);
     }
 }

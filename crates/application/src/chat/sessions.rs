@@ -1,6 +1,7 @@
 //! The caller's sessions.
 
 mod import;
+mod within;
 
 use std::sync::Arc;
 

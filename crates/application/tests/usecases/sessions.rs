@@ -7,6 +7,43 @@ use majordomo_testkit::Script;
 use crate::support::{World, alice, caller, say, session};
 
 #[tokio::test]
+async fn a_text_is_found_within_words_where_the_words_are_not() {
+    let world = World::playing([
+        Script::answer("Straẞe"),
+        Script::answer("It said Hello World"),
+        Script::answer(&format!("{}İstanbul calling", "x".repeat(300))),
+    ]);
+    for (id, text) in [("a", "1"), ("b", "2"), ("c", "3")] {
+        let turn = world.chat.send(&alice(), say(id, text)).await.unwrap();
+        turn.into_reply().await.unwrap();
+    }
+    let found = async |text: &str, limit: u32| {
+        let hits = world.sessions.search_within(&alice(), text, limit).await;
+        let marked = hits.unwrap().into_iter().map(|hit| {
+            let (start, end) = hit.highlights[0];
+            let marked: String = hit.snippet.chars().skip(start).take(end - start).collect();
+            (hit.session.to_string(), marked)
+        });
+        marked.collect::<Vec<_>>()
+    };
+    let of = |session: &str, marked: &str| (session.to_owned(), marked.to_owned());
+    assert_eq!(found(" ELLO wor ", 10).await, [of("b", "ello Wor")]);
+    assert_eq!(found("tanbul call", 10).await, [of("c", "tanbul call")]);
+    assert_eq!(found("raß", 10).await, [of("a", "raẞ")]);
+    let mut everywhere = found("a", 10).await;
+    everywhere.sort();
+    assert_eq!(everywhere, [of("a", "a"), of("b", "a"), of("c", "a")]);
+    assert_eq!(found("a", 1).await.len(), 1);
+    // What the index finds goes first.
+    assert_eq!(found("hello", 10).await, [of("b", "Hello")]);
+    assert_eq!(found("nowhere", 10).await, []);
+    assert_eq!(found(" ", 10).await, []);
+    let bob = caller("bob");
+    let others = world.sessions.search_within(&bob, "ello wor", 10).await;
+    assert_eq!(others.unwrap(), []);
+}
+
+#[tokio::test]
 async fn sessions_are_listed_renamed_searched_exported_and_deleted() {
     let world = World::playing([
         Script::answer("Paris is lovely"),

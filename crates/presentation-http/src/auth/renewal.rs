@@ -10,6 +10,7 @@ use majordomo_application::access::{IssuedToken, LoggedIn, Presented};
 
 use super::cookies::{LOGIN_COOKIE, SESSION_COOKIE, set_cookie};
 use super::credential::find;
+use super::verdict::Shown;
 use crate::error::ApiError;
 use crate::kernel::Kernel;
 use crate::request::RequestContext;
@@ -18,7 +19,7 @@ use crate::request::RequestContext;
 pub(crate) const REFRESHED_TOKEN: HeaderName = HeaderName::from_static("x-refreshed-token");
 
 /// What the answer to a request gives the client.
-#[derive(Default)]
+#[derive(Clone)]
 pub(crate) struct Renewal {
     token: Option<String>,
     cookie: Option<String>,
@@ -39,65 +40,52 @@ impl Renewal {
     }
 }
 
-fn https(request: &HttpRequest) -> bool {
-    request
-        .extensions()
-        .get::<RequestContext>()
-        .is_some_and(|context| context.https)
-}
-
-/// Notes a fresh login token for the answer, where the caller needs one.
-pub(super) fn note(
+/// A fresh login token for the answer, where the caller needs one.
+pub(super) fn due(
     kernel: &Kernel,
-    request: &HttpRequest,
-    presented: &Presented,
-    by_cookie: bool,
+    context: &RequestContext,
+    shown: &Shown,
     caller: &Caller,
-) {
-    if let Some(issued) = kernel.access().renew_login(presented, caller) {
-        give(request, issued, by_cookie);
-    }
+) -> Option<Renewal> {
+    let issued = kernel.access().renew_login(&shown.presented, caller)?;
+    Some(fresh_login(issued, shown.by_cookie, context.https))
 }
 
 /// Gives the client a login token in place of the one it has shown, the way it has shown that: in the header
 /// `X-Refreshed-Token`, and as a cookie where it was one.
 pub fn replace_login(request: &HttpRequest, issued: IssuedToken) {
     let shown = find(request.headers(), request.query_string());
-    give(request, issued, shown.is_some_and(|shown| shown.by_cookie));
+    let by_cookie = shown.is_some_and(|shown| shown.by_cookie);
+    let https = request
+        .extensions()
+        .get::<RequestContext>()
+        .is_some_and(|context| context.https);
+    let renewal = fresh_login(issued, by_cookie, https);
+    request.extensions_mut().insert(renewal);
 }
 
-fn give(request: &HttpRequest, issued: IssuedToken, by_cookie: bool) {
-    let cookie = by_cookie.then(|| {
-        set_cookie(
-            LOGIN_COOKIE,
-            &issued.secret,
-            issued.lifetime,
-            https(request),
-        )
-    });
-    request.extensions_mut().insert(Renewal {
+fn fresh_login(issued: IssuedToken, by_cookie: bool, https: bool) -> Renewal {
+    let cookie =
+        by_cookie.then(|| set_cookie(LOGIN_COOKIE, &issued.secret, issued.lifetime, https));
+    Renewal {
         token: Some(issued.secret),
         cookie,
-    });
+    }
 }
 
-/// Exchanges a pairing token for what it stands for, and notes the cookie for the answer. Everything else stays as it is.
+/// Exchanges a pairing token for what it stands for, and for its cookie. `None` for everything else.
 pub(super) async fn redeem(
     kernel: &Kernel,
-    request: &HttpRequest,
-    presented: Presented,
-) -> Result<Presented, ApiError> {
-    let Presented::Token(token) = &presented else {
-        return Ok(presented);
+    context: &RequestContext,
+    presented: &Presented,
+) -> Result<Option<(Presented, Renewal)>, ApiError> {
+    let Presented::Token(token) = presented else {
+        return Ok(None);
     };
     if !kernel.access().is_pairing(token) {
-        return Ok(presented);
+        return Ok(None);
     }
-    let (access, token, source) = (
-        Arc::clone(kernel.access()),
-        token.clone(),
-        super::source(request),
-    );
+    let (access, token, source) = (Arc::clone(kernel.access()), token.clone(), context.source());
     let redeemed = kernel
         .core()
         .run(async move { access.redeem(&token, source).await })
@@ -106,10 +94,10 @@ pub(super) async fn redeem(
         LoggedIn::Session(issued) => (SESSION_COOKIE, issued),
         LoggedIn::User(issued) => (LOGIN_COOKIE, issued),
     };
-    let cookie = set_cookie(name, &issued.secret, issued.lifetime, https(request));
-    request.extensions_mut().insert(Renewal {
+    let cookie = set_cookie(name, &issued.secret, issued.lifetime, context.https);
+    let renewal = Renewal {
         token: None,
         cookie: Some(cookie),
-    });
-    Ok(Presented::Token(issued.secret))
+    };
+    Ok(Some((Presented::Token(issued.secret), renewal)))
 }

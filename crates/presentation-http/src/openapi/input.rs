@@ -12,7 +12,7 @@ use paperclip::actix::OperationModifier;
 use paperclip::v2::models::DefaultOperationRaw;
 use paperclip::v2::schema::Apiv2Schema;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use serde_path_to_error::Segment;
 
@@ -20,7 +20,7 @@ use super::collector::{Fragment, record_parameter};
 use crate::error::{ApiError, ErrorClass, FieldIssue, Location};
 use crate::kernel::{DEFAULT_BODY_LIMIT, Kernel};
 
-/// A JSON body. It must be declared as `application/json` (or `...+json`), be no larger than the limit, and nest no
+/// A JSON body: one object. It must be declared as `application/json` (or `...+json`), be no larger than the limit, and nest no
 /// deeper than 128 levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body<T>(pub T);
@@ -146,22 +146,53 @@ async fn read(
     })
 }
 
-/// Reads JSON; looks for the field at fault only when there is a fault.
+/// Reads a JSON object; looks for the field at fault only when there is a fault.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // The reader of structs would take a list for one, too.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(no_object(bytes));
+    }
     serde_json::from_slice(bytes).or_else(|error| {
         if !error.is_data() {
-            return Err(ApiError::of(ErrorClass::Malformed)
-                .with_message(format!("The body is not valid JSON: {error}")));
+            return Err(not_json(&error));
         }
         if let Some(body) = with_plain_integers(bytes) {
             return Ok(body);
         }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let message = without_position(&error.inner().to_string());
-            mismatched(Location::Body, error.path(), &message)
+            let message = plain_words(&error.inner().to_string());
+            mismatched(Location::Body, error.path(), &message, |place| {
+                sent_at(bytes, place)
+            })
         })
     })
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::of(ErrorClass::Malformed).with_message(format!("The body is not valid JSON: {error}"))
+}
+
+fn no_object(bytes: &[u8]) -> ApiError {
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        return not_json(&error);
+    }
+    let words = "must be a JSON object";
+    let issue = FieldIssue::new(Location::Body, "", "invalid_type", words);
+    ApiError::invalid(ErrorClass::Mismatched, vec![issue])
+}
+
+/// What stands at a place in a body.
+fn sent_at(bytes: &[u8], place: &[String]) -> Option<Value> {
+    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    for step in place {
+        value = match &mut value {
+            Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?)?.take(),
+            Value::Object(members) => members.get_mut(step)?.take(),
+            _ => return None,
+        };
+    }
+    Some(value)
 }
 
 /// A body that does not fit as it is, with `1.0` read as `1`, which JSON Schema counts as an integer, too; `None` when it
@@ -198,12 +229,15 @@ fn make_each_plain<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
     changed
 }
 
-/// A parser's message without ` at line 1 column 2`.
-fn without_position(message: &str) -> String {
-    message
+/// A parser's message without ` at line 1 column 2` and without the names of our types.
+pub fn plain_words(message: &str) -> String {
+    let message = message
         .rsplit_once(" at line ")
-        .map_or(message, |(text, _)| text)
-        .to_owned()
+        .map_or(message, |(text, _)| text);
+    message.rsplit_once("expected struct ").map_or_else(
+        || message.to_owned(),
+        |(before, _)| format!("{before}expected an object"),
+    )
 }
 
 /// The names and positions that lead to a place in a body, outermost first.
@@ -217,8 +251,15 @@ pub fn place_of(path: &serde_path_to_error::Path) -> Vec<String> {
         .collect()
 }
 
-fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &str) -> ApiError {
+/// `sent` finds what stands at a place.
+fn mismatched(
+    location: Location,
+    path: &serde_path_to_error::Path,
+    message: &str,
+    sent: impl FnOnce(&[String]) -> Option<Value>,
+) -> ApiError {
     let mut field = place_of(path);
+    let place = field.clone();
     let quoted = |prefix: &str| {
         message
             .strip_prefix(prefix)
@@ -240,15 +281,17 @@ fn mismatched(location: Location, path: &serde_path_to_error::Path, message: &st
     } else {
         ("invalid_value", message.to_owned())
     };
-    ApiError::invalid(
-        ErrorClass::Mismatched,
-        vec![FieldIssue {
-            location,
-            field: field.join("."),
-            error,
-            rule,
-        }],
-    )
+    let issue = FieldIssue::new(location, field.join("."), rule, error);
+    // What has an unknown name may be a secret whose name is misspelled.
+    let input = match rule {
+        "missing" | "unknown_field" => None,
+        _ => sent(&place),
+    };
+    let issue = match input {
+        Some(input) => issue.with_input(input),
+        None => issue,
+    };
+    ApiError::invalid(ErrorClass::Mismatched, vec![issue])
 }
 
 fn json_content(schema: &schemars::Schema) -> serde_json::Value {
@@ -286,13 +329,17 @@ impl<T: DeserializeOwned> FromRequest for Params<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        let mut pairs = form_urlencoded::parse(request.query_string().as_bytes());
         let deserializer = serde_urlencoded::Deserializer::new(pairs);
         ready(
             serde_path_to_error::deserialize(deserializer)
                 .map(Params)
                 .map_err(|error| {
-                    mismatched(Location::Query, error.path(), &error.inner().to_string())
+                    let message = error.inner().to_string();
+                    mismatched(Location::Query, error.path(), &message, |place| {
+                        let (_, value) = pairs.find(|(name, _)| place.iter().eq([name]))?;
+                        Some(value.into_owned().into())
+                    })
                 }),
         )
     }
@@ -319,15 +366,9 @@ impl<T: DeserializeOwned> FromRequest for PathParams<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(request.match_info().load().map(PathParams).map_err(
             |error: serde::de::value::Error| {
-                ApiError::invalid(
-                    ErrorClass::Mismatched,
-                    vec![FieldIssue {
-                        location: Location::Path,
-                        field: String::new(),
-                        error: error.to_string(),
-                        rule: "invalid_value",
-                    }],
-                )
+                let words = error.to_string();
+                let issue = FieldIssue::new(Location::Path, "", "invalid_value", words);
+                ApiError::invalid(ErrorClass::Mismatched, vec![issue])
             },
         ))
     }

@@ -1,8 +1,14 @@
 //! Where a credential may stand, and what becomes of a wrong one.
 
-use actix_web::test::TestRequest;
+use std::cell::Cell;
+use std::rc::Rc;
 
-use crate::support::{Setup, bearer, get, local, site};
+use actix_web::dev::Payload;
+use actix_web::test::{self, TestRequest};
+use bytes::Bytes;
+use futures_util::stream;
+
+use crate::support::{Setup, bearer, get, local, post, site};
 
 #[actix_web::test]
 async fn the_master_token_opens_every_place_it_may_stand_in() {
@@ -125,4 +131,56 @@ async fn the_bypass_goes_through_the_front_door() {
             .status,
         401
     );
+}
+
+#[actix_web::test]
+async fn a_wrong_credential_goes_before_everything_else_that_is_wrong() {
+    let site = site(Setup::default()).await;
+    let requests = || {
+        [
+            post("/v1/things", "application/json", "{bad"),
+            post("/v1/things", "application/json", "[]"),
+            post("/v1/things", "text/plain", "{}"),
+            post("/v1/things", "application/json", "{}")
+                .insert_header(("content-length", "99999999")),
+            get("/v1/things?limit=many"),
+            local(TestRequest::delete().uri("/v1/things/abc")),
+        ]
+    };
+    for request in requests() {
+        let answer = site.ask(bearer(request, "wrong")).await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(answer.json()["code"], "invalid_credential");
+    }
+    // A key that this process has not seen yet is looked up as well, and found.
+    for (number, request) in requests().into_iter().enumerate() {
+        let key = site.api_key().await;
+        let answer = site.ask(bearer(request, &key)).await;
+        assert_ne!(answer.status, 401, "request {number}: {answer:?}");
+    }
+}
+
+#[actix_web::test]
+async fn no_body_is_read_before_its_sender_is_let_in() {
+    let site = site(Setup::default()).await;
+    let key = site.api_key().await;
+    let app = site.app().await;
+    for (token, status, expected) in [("wrong", 401, false), (key.as_str(), 201, true)] {
+        let was_read = Rc::new(Cell::new(false));
+        let reading = was_read.clone();
+        let body = stream::once(async move {
+            reading.set(true);
+            Ok(Bytes::from_static(br#"{"name":"a"}"#))
+        });
+        let request = bearer(post("/v1/things", "application/json", ""), token).to_request();
+        let payload: Payload = Payload::Stream {
+            payload: Box::pin(body),
+        };
+        let (request, _) = request.replace_payload(payload);
+        let response = test::call_service(&app, request).await;
+        assert_eq!(
+            (response.status().as_u16(), was_read.get()),
+            (status, expected)
+        );
+    }
 }

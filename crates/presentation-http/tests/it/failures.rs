@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use actix_web::test::TestRequest;
 use majordomo_application::error::INTERNAL_MESSAGE;
-use majordomo_presentation_http::{Dialect as _, ErrorClass, LimitClass, Mounts};
+use majordomo_presentation_http::{
+    Dialect as _, ErrorClass, FieldIssue, LimitClass, Location, Mounts,
+};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{Setup, Terse, Verbose, get, local, post, site};
@@ -196,5 +199,35 @@ fn waiting_times_are_rounded_up() {
     for class in ErrorClass::ALL {
         let response = render(&Terse, &ApiError::of(class), failed);
         assert_eq!(response.status(), Terse.status(class));
+    }
+}
+
+#[test]
+fn what_was_sent_is_shown_where_it_is_short_and_no_secret() {
+    let shown = |field: &str, input: Value| {
+        FieldIssue::new(Location::Body, field, "invalid_type", "is wrong")
+            .with_input(input)
+            .input
+    };
+    for input in [json!(7), json!(null), json!(true), json!("x".repeat(200))] {
+        assert_eq!(shown("parts.0.text", input.clone()), Some(input));
+    }
+    for input in [
+        json!("x".repeat(201)),
+        json!(["a"]),
+        json!({ "token": "t" }),
+    ] {
+        assert_eq!(shown("parts", input), None);
+    }
+    for field in [
+        "password",
+        "new_password",
+        "session_token",
+        "openai_api_key",
+        "channels.Webhook.url",
+        "code_verifier",
+        "client_secret",
+    ] {
+        assert_eq!(shown(field, json!("hunter2")), None, "{field}");
     }
 }

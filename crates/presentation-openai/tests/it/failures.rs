@@ -264,8 +264,25 @@ async fn the_agent_refuses_what_it_cannot_do() {
     assert_eq!((status, param), (400, json!("messages[0].role")));
     let body =
         json!({ "model": "majordomo", "messages": said, "metadata": { "session_id": "a/b" } });
-    let (status, _, param) = refused(&world, body.to_string()).await;
-    assert_eq!((status, param), (400, json!("metadata.session_id")));
+    let answer = world.complete(&body).await;
+    assert_eq!(answer.status, 400);
+    let error = answer.json()["error"].clone();
+    assert_eq!(error["param"], "metadata.session_id");
+    let words = error["message"].as_str().unwrap();
+    let expected = "Invalid value for 'metadata.session_id': ";
+    assert!(words.starts_with(expected), "{words}");
+    let body = json!({ "model": "majordomo", "messages": [{ "role": "user", "content": " " }] });
+    let answer = world.complete(&body).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()),
+        (
+            400,
+            json!({ "error": {
+                "message": "Invalid value for 'messages': cannot be empty.",
+                "type": "invalid_request_error", "param": "messages", "code": "invalid_value"
+            } })
+        )
+    );
     assert!(world.model.requests().is_empty());
 }
 

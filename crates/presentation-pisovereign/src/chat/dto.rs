@@ -119,12 +119,7 @@ fn too_long(characters: usize) -> String {
 }
 
 fn wrong(field: &str, error: impl Into<String>) -> FieldIssue {
-    FieldIssue {
-        location: Location::Body,
-        field: field.to_owned(),
-        error: error.into(),
-        rule: "invalid_value",
-    }
+    FieldIssue::new(Location::Body, field, "invalid_value", error)
 }
 
 /// Tokens an answer took.

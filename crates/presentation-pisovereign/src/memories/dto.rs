@@ -18,12 +18,7 @@ const HITS: u32 = 5;
 const MAX_HITS: i64 = 100;
 
 pub(super) fn wrong(location: Location, field: &str, error: impl Into<String>) -> ApiError {
-    let issue = FieldIssue {
-        location,
-        field: field.to_owned(),
-        error: error.into(),
-        rule: "value_error",
-    };
+    let issue = FieldIssue::new(location, field, "value_error", error);
     ApiError::invalid(ErrorClass::Invalid, vec![issue])
 }
 

@@ -54,6 +54,9 @@ async fn bad_bodies_change_nothing() {
         let refused = put(&site, ALICE, body.clone()).await;
         assert_eq!(refused.status, 400, "{body}: {}", refused.body);
     }
+    let list = put(&site, ALICE, json!([])).await;
+    let words = "The body must be a JSON object";
+    assert!(list.body.contains(words), "{}", list.body);
     assert_eq!(get(&site, ALICE).await.json(), preferences(true, true));
 }
 

@@ -80,12 +80,7 @@ impl AuthorizeQuery {
             ("redirect_uri", &self.redirect_uri),
             ("code_challenge", &self.code_challenge),
         ];
-        let issue = |field: &str, rule, words: &str| FieldIssue {
-            location,
-            field: field.to_owned(),
-            error: words.to_owned(),
-            rule,
-        };
+        let issue = |field: &str, rule, words: &str| FieldIssue::new(location, field, rule, words);
         let mut issues: Vec<FieldIssue> = needed
             .into_iter()
             .filter(|(_, value)| value.is_none())

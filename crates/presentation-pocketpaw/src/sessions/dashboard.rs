@@ -111,6 +111,8 @@ pub(crate) async fn dashboard_sessions(
 }
 
 /// GET /api/sessions/search: sessions in which the words of `q` were said
+///
+/// Where the words are found nowhere: sessions in whose newest messages `q` stands as it is, be it within a word.
 #[api_v2_operation(tags(Dashboard), operation_id = "dashboard_search")]
 pub(crate) async fn dashboard_search(
     Authenticated(caller): Authenticated,

@@ -144,12 +144,8 @@ fn unwrap_settings(body: Value) -> Result<Map<String, Value>, ApiError> {
 }
 
 pub(super) fn issue(name: &str, rule: &'static str, words: impl Into<String>) -> FieldIssue {
-    FieldIssue {
-        location: Location::Body,
-        field: name.chars().take(64).collect(),
-        error: words.into(),
-        rule,
-    }
+    let field: String = name.chars().take(64).collect();
+    FieldIssue::new(Location::Body, field, rule, words)
 }
 
 /// A secret; `None` to forget it.

@@ -1,6 +1,7 @@
 //! What clients say, in both protocols.
 
 use majordomo_domain::{RunId, SessionId};
+use majordomo_presentation_http::openapi::plain_words;
 use majordomo_presentation_http::run_events::RunPosition;
 use majordomo_presentation_http::session_id::session_id;
 use majordomo_presentation_http::{ApiError, ErrorClass, Location};
@@ -88,6 +89,10 @@ struct ResumeFields {
 impl Action {
     /// Reads a client's frame.
     pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+        // The reader of structs would take a list for one, too.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(unreadable());
+        }
         let Envelope { action, kind } = serde_json::from_str(text).map_err(|_| unreadable())?;
         let documented = action.is_none();
         let style = if documented {
@@ -134,7 +139,10 @@ impl Chat {
 }
 
 fn fields<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
-    serde_json::from_str(text).map_err(|error| invalid(&format!("The frame does not fit: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        let words = plain_words(&error.to_string());
+        invalid(&format!("The frame does not fit: {words}"))
+    })
 }
 
 fn named_session(text: &str) -> Result<Option<SessionId>, ApiError> {

@@ -66,16 +66,15 @@ enum Ending {
 }
 
 impl Connection {
-    /// A connection that greets the client and begins with `opening`.
+    /// A connection that is not open yet.
     pub(super) fn new(
         context: Context,
         writer: Writer,
         incoming: Incoming,
         session: SessionId,
         timing: SocketTiming,
-        opening: Action,
     ) -> Self {
-        let mut connection = Self {
+        Self {
             context: Rc::new(context),
             writer,
             incoming,
@@ -85,10 +84,18 @@ impl Connection {
             style: None,
             timing,
             heard: Instant::now(),
-        };
-        connection.say(&Frame::connection_info(&connection.session));
-        connection.begin(opening);
-        connection
+        }
+    }
+
+    /// Speaks the protocol `style` from the beginning, where the client has named one.
+    pub(super) fn speaking(self, style: Option<Style>) -> Self {
+        Self { style, ..self }
+    }
+
+    /// Greets the client and begins with `opening`.
+    pub(super) fn open(&mut self, opening: Action) {
+        self.say(&Frame::connection_info(&self.session));
+        self.begin(opening);
     }
 
     /// Serves the connection to its end. What it started goes on without it.

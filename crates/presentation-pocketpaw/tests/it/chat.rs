@@ -109,14 +109,15 @@ async fn what_cannot_be_said_is_refused_with_its_place() {
         refused(json!({ "content": "" })).await,
         json!({
             "type": "string_too_short", "loc": ["body", "content"],
-            "msg": "String should have at least 1 character", "input": null
+            "msg": "String should have at least 1 character", "input": "", "ctx": { "min_length": 1 }
         })
     );
     assert_eq!(
         refused(json!({ "content": "x".repeat(100_001) })).await,
         json!({
             "type": "string_too_long", "loc": ["body", "content"],
-            "msg": "String should have at most 100000 characters", "input": null
+            "msg": "String should have at most 100000 characters", "input": null,
+            "ctx": { "max_length": 100_000 }
         })
     );
     assert_eq!(
@@ -126,8 +127,10 @@ async fn what_cannot_be_said_is_refused_with_its_place() {
     let wrong_type = refused(json!({ "content": 7 })).await;
     assert_eq!(wrong_type["type"], "invalid_type");
     assert_eq!(wrong_type["loc"], json!(["body", "content"]));
+    assert_eq!(wrong_type["input"], 7);
     let bad_id = refused(json!({ "content": "hi", "session_id": "a/b" })).await;
     assert_eq!(bad_id["loc"], json!(["body", "session_id"]));
+    assert_eq!(bad_id["input"], "a/b");
     let media = json!([{ "type": "image", "data": "???" }]);
     let bad_media = refused(json!({ "content": "hi", "media": media })).await;
     assert_eq!(bad_media["loc"], json!(["body", "media", 0]));

@@ -129,4 +129,9 @@ async fn bodies_that_cannot_be_read_are_faults_of_the_body() {
         .await
         .expect(422);
     assert_eq!(other["detail"][0]["type"], "json_type");
+    let list = r#"["text",null,[],null,null,null]"#;
+    let list = world.send(send("application/json", list)).await.expect(422);
+    assert_eq!(list["detail"][0]["type"], "invalid_type");
+    assert_eq!(list["detail"][0]["loc"], json!(["body"]));
+    assert_eq!(list["detail"][0]["msg"], "must be a JSON object");
 }

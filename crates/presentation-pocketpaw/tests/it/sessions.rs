@@ -49,25 +49,30 @@ async fn sessions_are_listed_with_their_count() {
             "id": id, "title": title, "channel": "websocket", "last_activity": NOW, "message_count": 2
         }])
     );
-    for (limit, rule, words) in [
+    for (limit, rule, words, bound) in [
         (
             "0",
             "greater_than_equal",
             "Input should be greater than or equal to 1",
+            json!({ "ge": 1 }),
         ),
         (
             "501",
             "less_than_equal",
             "Input should be less than or equal to 500",
+            json!({ "le": 500 }),
         ),
     ] {
         let refused = world.get(&format!("/api/v1/sessions?limit={limit}")).await;
         assert_eq!(
             refused.expect(422),
-            json!({ "detail": [{ "type": rule, "loc": ["query", "limit"], "msg": words, "input": null }] })
+            json!({ "detail": [{
+                "type": rule, "loc": ["query", "limit"], "msg": words, "input": limit, "ctx": bound
+            }] })
         );
     }
-    world.get("/api/v1/sessions?limit=many").await.expect(422);
+    let unread = world.get("/api/v1/sessions?limit=many").await.expect(422);
+    assert_eq!(unread["detail"][0]["input"], "many");
 }
 
 #[actix_web::test]
@@ -116,7 +121,7 @@ async fn a_chosen_title_stays() {
         empty["detail"][0],
         json!({
             "type": "string_too_short", "loc": ["body", "title"],
-            "msg": "String should have at least 1 character", "input": null
+            "msg": "String should have at least 1 character", "input": "", "ctx": { "min_length": 1 }
         })
     );
     world.post(path, json!({ "title": "  " })).await.expect(422);
@@ -140,6 +145,12 @@ async fn search_shows_each_session_once() {
             "match": "Paris.", "match_role": "assistant", "last_activity": NOW
         }] })
     );
+    for within in ["/api/v1", "/api"] {
+        let path = format!("{within}/sessions/search?q=pital%20OF%20fr");
+        let found = world.get(&path).await.expect(200);
+        assert_eq!(found["sessions"].as_array().unwrap().len(), 1);
+        assert_eq!(found["sessions"][0]["match"], "Capital of France?");
+    }
     let both = world.get("/api/v1/sessions/search?q=of").await.expect(200);
     assert_eq!(both["sessions"].as_array().unwrap().len(), 2);
     let first = world

@@ -195,9 +195,9 @@ async fn members_give_their_keys_no_more_than_every_key_has() {
     }
 }
 
-/// The cookie holds the key itself: whatever limits or ends the key limits and ends the cookie.
+/// The cookie stands for the key: whatever limits or ends the key limits and ends the cookie.
 #[tokio::test]
-async fn a_cookie_made_of_a_key_is_that_key() {
+async fn a_cookie_made_of_a_key_stands_for_that_key() {
     let world = World::new().await;
     let request = CreateApiKey {
         name: "script".to_owned(),
@@ -209,9 +209,12 @@ async fn a_cookie_made_of_a_key_is_that_key() {
     };
     let key = world.make(request).await;
     let cookie: IssuedToken = world.access.login(&key.secret, HERE).await.unwrap();
+    assert!(!cookie.secret.contains(&key.secret), "it is not the key");
     let by_key: Caller = world.show(&key.secret).await.unwrap();
     let by_cookie = world.show(&cookie.secret).await.unwrap();
     assert_eq!(by_key, by_cookie);
+    let again = world.access.login(&cookie.secret, HERE).await;
+    assert!(again.is_err(), "it does not renew itself");
     assert!(!by_cookie.limits.models.is_empty());
     let revoked = world.access.revoke_key(&operator(), &key.key.id).await;
     revoked.unwrap();

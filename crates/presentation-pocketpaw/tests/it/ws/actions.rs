@@ -230,7 +230,8 @@ async fn garbage_is_answered_and_the_connection_stays() {
     let site = Site::playing([Script::answer("Still here.")]).await;
     let mut socket = site.greeted("/ws").await;
     let unreadable = "Expected a JSON object with an action or a type";
-    for garbage in ["notjson", "", "[]", "{}", "null", "{\"action\":5}"] {
+    let list = "[\"chat\",null]";
+    for garbage in ["notjson", "", "[]", list, "{}", "null", "{\"action\":5}"] {
         socket.send(Message::text(garbage)).await;
         let error = json!({ "type": "error", "content": unreadable });
         assert_eq!(socket.json().await, error, "{garbage}");

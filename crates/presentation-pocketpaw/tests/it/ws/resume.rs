@@ -56,6 +56,32 @@ async fn the_documented_protocol_resumes_too() {
         .say(&json!({ "type": "resume", "run_id": "run-1", "after": 2 }))
         .await;
     assert_eq!(again.until(STREAM_END).await, after(&whole, 2));
+    let path = "/ws?resume_run=run-1&after=2&protocol=documented";
+    let mut by_query = site.greeted(path).await;
+    assert_eq!(by_query.until(STREAM_END).await, after(&whole, 2));
+    by_query.silent().await;
+    let (status, body) = site.refusal("/ws?protocol=other", &[]).await;
+    let words = "protocol is neither dashboard nor documented";
+    assert_eq!((status, &body["detail"]), (400, &json!(words)));
+}
+
+#[actix_web::test]
+async fn a_session_can_be_opened_in_the_documented_protocol() {
+    let gate = Gate::closed();
+    let running = Script::new().text("Par").wait(&gate).text("tial").finish();
+    let site = Site::playing([running]).await;
+    let path = "/ws?resume_session=websocket_s&protocol=documented";
+    let mut socket = site.greeted(path).await;
+    socket.json().await;
+    socket.say(&json!({ "type": "chat", "content": "1" })).await;
+    let before = socket.until("\"Par\"").await;
+    drop(socket);
+    let mut again = site.greeted(path).await;
+    assert_eq!(again.json().await["type"], "session_history");
+    gate.open();
+    let shown = again.until(STREAM_END).await;
+    assert_eq!(shown.first(), before.last());
+    assert_eq!(kinds(&shown), ["chunk", "chunk", "stream_end"]);
 }
 
 #[actix_web::test]
