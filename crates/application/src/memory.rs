@@ -26,7 +26,9 @@ pub use audit::{Finding, Findings, Likeness, MemoryAudit, MemoryAuditQuery};
 pub use drafts::{MemoryChange, NewMemory};
 pub use embedding::{Embedding, EmbeddingPorts, EmbeddingProgress, EmbeddingState};
 pub use error::MemoryError;
-pub use exchange::{Imported, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
+pub use exchange::{
+    Imported, MAX_ACCESS_COUNT, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast,
+};
 pub(crate) use extraction::AnsweredTurn;
 pub use extraction::Extraction;
 pub use limits::MemoryLimits;

@@ -16,6 +16,8 @@ use crate::ports::MemoryInsert;
 pub const MAX_IMPORT: usize = 5_000;
 /// Memories exported at once.
 pub const MAX_EXPORT: u32 = 500;
+/// How often an imported memory may have been found at most: the largest whole number that every JSON reader keeps, 2^53 - 1.
+pub const MAX_ACCESS_COUNT: u64 = 9_007_199_254_740_991;
 
 /// Something to remember as it is.
 #[derive(Debug, Clone, PartialEq)]
