@@ -209,6 +209,7 @@ impl MemoryRepository for Made {
         &self,
         _: &UserId,
         _: &[MemoryId],
+        _: Option<u64>,
         _: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
         Ok(0)

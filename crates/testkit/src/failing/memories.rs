@@ -83,10 +83,14 @@ impl MemoryRepository for FailingStore {
         &self,
         owner: &UserId,
         ids: &[MemoryId],
+        until: Option<u64>,
         record: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
-        self.call("memories.delete", self.memories.delete(owner, ids, record))
-            .await
+        self.call(
+            "memories.delete",
+            self.memories.delete(owner, ids, until, record),
+        )
+        .await
     }
 
     async fn counts(&self, owner: &UserId) -> Result<Vec<(MemoryKind, u64)>, RepositoryError> {
