@@ -263,6 +263,10 @@ impl MemoryVectors for Made {
     async fn count(&self, _: &UserId, _: &VectorSpace) -> Result<VectorCounts, RepositoryError> {
         Ok(VectorCounts::default())
     }
+
+    async fn embeddable(&self, _: &UserId) -> Result<VectorCounts, RepositoryError> {
+        Ok(VectorCounts::default())
+    }
 }
 
 #[async_trait]

@@ -545,9 +545,12 @@ pub async fn turns_have_vectors_as_long_as_their_session(stores: Stores) {
     vectors.store(&user("bob"), &space, &turns).await.unwrap();
     vectors.store(&ann, &space, &turns).await.unwrap();
     vectors.store(&ann, &space, &turns).await.unwrap();
-    let counts = vectors.count(&ann, &space).await.unwrap();
-    let (memories, turns) = (0, 2);
-    assert_eq!(counts, VectorCounts { memories, turns });
+    let counts = |memories, turns| VectorCounts { memories, turns };
+    let embedded = vectors.count(&ann, &space).await.unwrap();
+    assert_eq!(embedded, counts(0, 2));
+    let all = async |owner| vectors.embeddable(&user(owner)).await.unwrap();
+    assert_eq!(all("ann").await, counts(1, 2));
+    assert_eq!(all("bob").await, counts(0, 0));
     let kind = RememberedKind::Turn;
     let hers = later_vectors(&stores, "ann", &space, kind, 0).await;
     assert_eq!(hers.len(), 2);

@@ -154,6 +154,14 @@ impl MemoryVectors for FailingStore {
         )
         .await
     }
+
+    async fn embeddable(&self, owner: &UserId) -> Result<VectorCounts, RepositoryError> {
+        self.call(
+            "memory_vectors.embeddable",
+            self.memory_vectors.embeddable(owner),
+        )
+        .await
+    }
 }
 
 #[async_trait]

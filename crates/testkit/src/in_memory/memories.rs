@@ -336,6 +336,15 @@ impl MemoryVectors for InMemoryStore {
         }
         Ok(counts)
     }
+
+    async fn embeddable(&self, owner: &UserId) -> Result<VectorCounts, RepositoryError> {
+        let state = self.state();
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(VectorCounts {
+            memories: number(state.remembered.of(owner).count()),
+            turns: number(state.messages_of(owner).filter(|m| is_turn(m)).count()),
+        })
+    }
 }
 
 fn is_turn(message: &Message) -> bool {
