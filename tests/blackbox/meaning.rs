@@ -31,6 +31,9 @@ async fn an_embedding_model_may_come_and_go() {
         (stats(&server).await["embedding"]["memories"] == 2).then_some(())
     })
     .await;
+    let shown = server.get("/api/v1/memory/stats").await.ok();
+    let vectors = ["backend", "enabled", "entries"].map(|of| shown[format!("vector_{of}")].clone());
+    assert_eq!(vectors, [json!("builtin"), json!(true), json!(2)]);
     let hits = search(&server, "gamma").await;
     let first = &hits[0];
     assert_eq!(
@@ -53,6 +56,9 @@ async fn an_embedding_model_may_come_and_go() {
         (&hits[0]["content"], &hits[0]["meaning_rank"]),
         (&json!("epsilon zeta"), &Value::Null)
     );
+    let embedding = &stats(&server).await["embedding"];
+    let counts = ["memories", "memories_total", "turns", "turns_total"].map(|of| &embedding[of]);
+    assert_eq!(counts, [2, 3, 0, 0]);
     eventually("the failure is told", async || {
         stats(&server).await["embedding"]["error"]
             .is_string()

@@ -209,6 +209,7 @@ impl MemoryRepository for Made {
         &self,
         _: &UserId,
         _: &[MemoryId],
+        _: Option<u64>,
         _: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
         Ok(0)
@@ -260,6 +261,10 @@ impl MemoryVectors for Made {
     }
 
     async fn count(&self, _: &UserId, _: &VectorSpace) -> Result<VectorCounts, RepositoryError> {
+        Ok(VectorCounts::default())
+    }
+
+    async fn embeddable(&self, _: &UserId) -> Result<VectorCounts, RepositoryError> {
         Ok(VectorCounts::default())
     }
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod calls;
 mod dates;
+mod decay;
 mod drafts;
 mod embedding;
 mod error;
@@ -23,14 +24,15 @@ mod touches;
 mod words;
 
 pub use audit::{Finding, Findings, Likeness, MemoryAudit, MemoryAuditQuery};
+pub use decay::Decayed;
 pub use drafts::{MemoryChange, NewMemory};
 pub use embedding::{Embedding, EmbeddingPorts, EmbeddingProgress, EmbeddingState};
 pub use error::MemoryError;
-pub use exchange::{Imported, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
+pub use exchange::{Imported, MAX_ACCESS_COUNT, MAX_EXPORT, MAX_IMPORT, MemoryImport, MemoryPast};
 pub(crate) use extraction::AnsweredTurn;
 pub use extraction::Extraction;
 pub use limits::MemoryLimits;
 pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use search::{Found, MemoryHit, MemorySearch};
-pub use service::{Decayed, MemoryOverview, MemoryPage, MemoryPorts, MemoryService, StoredMemory};
+pub use service::{MemoryOverview, MemoryPage, MemoryPorts, MemoryService, StoredMemory};

@@ -117,14 +117,17 @@ async fn delete(
     conn: &mut Conn,
     owner: &UserId,
     ids: &[MemoryId],
+    until: Option<u64>,
     record: &AuditRecord,
 ) -> Outcome<u64> {
+    let until = until.map_or(i64::MAX, to_stored);
     advance(conn, owner, 0, 0).await?;
     let mut deleted = 0;
     for id in ids {
         let own = memories::table
             .filter(memories::id.eq(id.as_str()))
-            .filter(memories::owner.eq(owner.as_str()));
+            .filter(memories::owner.eq(owner.as_str()))
+            .filter(memories::revision.le(until));
         deleted += diesel::delete(own).execute(conn).await?;
     }
     advance(conn, owner, 0, -amount(deleted)).await?;
@@ -328,16 +331,21 @@ impl MemoryRepository for DieselMemoryRepository {
         &self,
         owner: &UserId,
         ids: &[MemoryId],
+        until: Option<u64>,
         record: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
         if ids.is_empty() {
             return Ok(0);
         }
-        let input = (owner.clone(), ids.to_vec(), record.clone());
+        let input = (owner.clone(), ids.to_vec(), until, record.clone());
         self.db
-            .write(Durability::Flushed, input, |conn, (owner, ids, record)| {
-                Box::pin(delete(conn, owner, ids, record))
-            })
+            .write(
+                Durability::Flushed,
+                input,
+                |conn, (owner, ids, until, record)| {
+                    Box::pin(delete(conn, owner, ids, *until, record))
+                },
+            )
             .await
     }
 

@@ -267,6 +267,25 @@ async fn count(conn: &mut Conn, owner: &UserId, space: &VectorSpace) -> Outcome<
     })
 }
 
+async fn embeddable(conn: &mut Conn, owner: &UserId) -> Outcome<VectorCounts> {
+    let memories: i64 = memories::table
+        .filter(memories::owner.eq(owner.as_str()))
+        .count()
+        .get_result(conn)
+        .await?;
+    let turns: i64 = messages::table
+        .filter(messages::owner.eq(owner.as_str()))
+        .filter(messages::role.ne(Role::System.as_str()))
+        .filter(messages::text.ne(""))
+        .count()
+        .get_result(conn)
+        .await?;
+    Ok(VectorCounts {
+        memories: u64::try_from(memories).unwrap_or_default(),
+        turns: u64::try_from(turns).unwrap_or_default(),
+    })
+}
+
 /// Stores vectors in a database.
 pub struct DieselMemoryVectors {
     db: Arc<Database>,
@@ -337,6 +356,14 @@ impl MemoryVectors for DieselMemoryVectors {
         self.db
             .read((owner.clone(), space.clone()), |conn, (owner, space)| {
                 Box::pin(count(conn, owner, space))
+            })
+            .await
+    }
+
+    async fn embeddable(&self, owner: &UserId) -> Result<VectorCounts, RepositoryError> {
+        self.db
+            .read(owner.clone(), |conn, owner| {
+                Box::pin(embeddable(conn, owner))
             })
             .await
     }

@@ -92,7 +92,7 @@ pub(crate) struct MemoryStatsResponse {
     by_type: CountsByType,
     /// The same under another name.
     memories_by_type: CountsByType,
-    /// Always `disabled`.
+    /// `builtin` with an embedding model, `disabled` without one.
     vector_backend: &'static str,
     /// Whether memories have vectors.
     vector_enabled: bool,
@@ -178,10 +178,10 @@ async fn stats(
     caller: Caller,
 ) -> Result<Reply<MemoryStatsResponse>, ApiError> {
     let (memory, sessions) = (Arc::clone(&services.memory), Arc::clone(&services.sessions));
-    let (counts, sessions, tagged) = kernel
+    let (overview, sessions, tagged) = kernel
         .core()
         .run_cancellable(async move {
-            let counts = memory.stats(&caller).await?;
+            let overview = memory.overview(&caller).await?;
             let filter = graph::filter();
             let tagged = memory.list(&caller, filter).await?.memories;
             // Who may not see sessions is not told how many there are.
@@ -189,24 +189,25 @@ async fn stats(
                 .list(&caller, 1, 0)
                 .await
                 .map_or(0, |page| page.total);
-            Ok::<_, majordomo_application::memory::MemoryError>((counts, sessions, tagged))
+            Ok::<_, majordomo_application::memory::MemoryError>((overview, sessions, tagged))
         })
         .await?;
-    let total = counts.iter().map(|(_, count)| count).sum();
+    let total = overview.by_kind.iter().map(|(_, count)| count).sum();
     let by_type = CountsByType {
         long_term: total,
         daily: 0,
         session: sessions,
     };
     let graph = graph::TagGraph::of(&tagged);
+    let embedding = overview.embedding.as_ref();
     Ok(Reply(MemoryStatsResponse {
         backend: "file",
         total_memories: total,
         by_type,
         memories_by_type: by_type,
-        vector_backend: "disabled",
-        vector_enabled: false,
-        vector_entries: 0,
+        vector_backend: embedding.map_or("disabled", |_| "builtin"),
+        vector_enabled: embedding.is_some(),
+        vector_entries: embedding.map_or(0, |embedding| embedding.embedded.memories),
         graph_enabled: true,
         graph_entities: graph.entities(),
         graph_relationships: graph.relationships(),

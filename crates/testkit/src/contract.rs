@@ -374,6 +374,9 @@ macro_rules! contract_tests {
             changes_of_memories_are_recorded_with_them
             revisions_are_never_shared
             a_forgotten_memory_is_gone
+            a_memory_that_was_changed_is_not_forgotten
+            concurrent_imports_store_each_memory_once
+            concurrent_changes_of_one_memory_are_all_made
             vectors_of_two_spaces_are_never_mixed
             vectors_are_told_in_the_order_they_were_stored
             turns_have_vectors_as_long_as_their_session

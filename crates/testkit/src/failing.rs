@@ -7,8 +7,9 @@ mod usage;
 mod users;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
 use majordomo_application::ports::{
     ApiKeyRepository, AuditLog, BudgetRepository, MemoryRepository, MemoryVectors, OAuthRepository,
     RepositoryError, RunJournal, SelfAuditRepository, SessionRepository, SettingsRepository,
@@ -59,6 +60,7 @@ pub struct FailingStore {
     resumed: Notify,
     calls: AtomicU64,
     planned: Mutex<Vec<Planned>>,
+    meanwhile: Mutex<Vec<(&'static str, BoxFuture<'static, ()>)>>,
 }
 
 impl FailingStore {
@@ -84,6 +86,7 @@ impl FailingStore {
             resumed: Notify::new(),
             calls: AtomicU64::new(0),
             planned: Mutex::default(),
+            meanwhile: Mutex::default(),
         }
     }
 
@@ -109,6 +112,23 @@ impl FailingStore {
     /// know whether it was stored.
     pub fn lose_answer(&self, method: &'static str, nth: u64) {
         self.plan(method, nth, Moment::After);
+    }
+
+    /// Lets `act` happen right before the next call of `method` is passed on: what somebody else does meanwhile.
+    pub fn meanwhile(&self, method: &'static str, act: impl Future<Output = ()> + Send + 'static) {
+        self.acts().push((method, Box::pin(act)));
+    }
+
+    fn acts(&self) -> MutexGuard<'_, Vec<(&'static str, BoxFuture<'static, ()>)>> {
+        self.meanwhile
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn act_before(&self, method: &str) -> Option<BoxFuture<'static, ()>> {
+        let mut acts = self.acts();
+        let at = acts.iter().position(|(before, _)| *before == method)?;
+        Some(acts.remove(at).1)
     }
 
     /// Calls so far, of all methods, failed ones included.
@@ -164,6 +184,9 @@ impl FailingStore {
         }
         if self.down.load(Ordering::SeqCst) {
             return Err(unavailable());
+        }
+        if let Some(act) = self.act_before(method) {
+            act.await;
         }
         match self.due(method) {
             Some(Moment::Before) => Err(unavailable()),

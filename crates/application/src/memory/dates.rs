@@ -1,4 +1,5 @@
-//! Times that a question names in plain English: `yesterday`, `last week`, `in May`, `8 May 2023`, `three days ago`.
+//! Times that a question names in plain English: `yesterday`, `last week`, `in May`, `8 May 2023`, `three days ago`,
+//! `on Monday`. What is asked for is past: of several days or months of a name it is the last one.
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, TimeZone as _, Utc};
 use majordomo_domain::Timestamp;
@@ -20,6 +21,15 @@ const MONTHS: [&str; 12] = [
     "november",
     "december",
 ];
+const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
 const NUMBERS: [&str; 13] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve",
@@ -33,14 +43,21 @@ pub(super) fn named_time(question: &str, now: Timestamp) -> Option<(Timestamp, T
         .filter(|word| !word.is_empty())
         .collect();
     let today = now.to_utc().date_naive();
-    let span = (0..words.len()).find_map(|at| {
-        let (before, from) = words.split_at_checked(at)?;
-        let before = before.last().copied().unwrap_or_default();
+    let first = |read: &dyn Fn(&str, &[&str]) -> Option<Span>| {
+        (0..words.len()).find_map(|at| {
+            let (before, from) = words.split_at_checked(at)?;
+            read(before.last().copied().unwrap_or_default(), from)
+        })
+    };
+    // A weekday comes last: beside a date it says nothing more.
+    let span = first(&|before, from| {
         iso_date(from)
             .or_else(|| relative(from, today))
             .or_else(|| month(before, from, today))
     });
-    let (from, to) = span.or_else(|| words.iter().find_map(|word| whole_year(word)))?;
+    let (from, to) = span
+        .or_else(|| words.iter().find_map(|word| whole_year(word)))
+        .or_else(|| first(&|before, from| weekday(before, from, today)))?;
     Some((timestamp(from)?, timestamp(to)?))
 }
 
@@ -99,6 +116,7 @@ fn relative(words: &[&str], today: NaiveDate) -> Option<Span> {
         ["yesterday", ..] => days(today.pred_opt()?, 1),
         ["last", "night", ..] => days(today.pred_opt()?, 2),
         ["last", "week", ..] => days(monday.checked_sub_days(Days::new(7))?, 7),
+        ["week", "before", "last", ..] => days(monday.checked_sub_days(Days::new(14))?, 7),
         ["this", "week", ..] => days(monday, 7),
         ["last", "month", ..] => {
             let before = today.checked_sub_months(Months::new(1))?;
@@ -154,26 +172,52 @@ fn month(before: &str, words: &[&str], today: NaiveDate) -> Option<Span> {
         // The verb.
         return None;
     }
-    let this_year = today.year();
-    let last = if month > today.month() {
-        this_year - 1
-    } else {
-        this_year
-    };
-    let year = named_year.unwrap_or(last);
-    match day {
-        Some(day) => days(NaiveDate::from_ymd_opt(year, month, day)?, 1),
-        None => month_span(year, month),
+    let is_last = before == "last";
+    match (day, named_year) {
+        (Some(day), Some(year)) => days(NaiveDate::from_ymd_opt(year, month, day)?, 1),
+        (Some(day), None) => {
+            let until = if is_last { today.pred_opt()? } else { today };
+            days(last_of_name(month, day, until)?, 1)
+        }
+        (None, Some(year)) => month_span(year, month),
+        (None, None) => {
+            let is_to_come = month > today.month() || (is_last && month == today.month());
+            month_span(today.year() - i32::from(is_to_come), month)
+        }
     }
+}
+
+/// The last day of this month and number, `until` at the latest. 29 February is in no more than eight years.
+fn last_of_name(month: u32, day: u32, until: NaiveDate) -> Option<NaiveDate> {
+    (0..=8)
+        .filter_map(|back| NaiveDate::from_ymd_opt(until.year() - back, month, day))
+        .find(|date| *date <= until)
+}
+
+/// `on Monday`: the last one, today where it is one; `last Monday`, `past Monday`: one before today.
+fn weekday(before: &str, words: &[&str], today: NaiveDate) -> Option<Span> {
+    let until = match before {
+        "on" => today,
+        "last" | "past" => today.pred_opt()?,
+        _ => return None,
+    };
+    let index = WEEKDAYS.iter().position(|day| Some(day) == words.first())?;
+    let index = u32::try_from(index).ok()?;
+    let back = (until.weekday().num_days_from_monday() + 7 - index) % 7;
+    days(until.checked_sub_days(Days::new(u64::from(back)))?, 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Asked on a Wednesday.
     fn check(question: &str, expected: Option<(&str, &str)>) {
-        // A Wednesday.
-        let now = Timestamp::parse_rfc3339("2026-03-18T15:00:00Z").unwrap();
+        check_on("2026-03-18", question, expected);
+    }
+
+    fn check_on(today: &str, question: &str, expected: Option<(&str, &str)>) {
+        let now = Timestamp::parse_rfc3339(&format!("{today}T15:00:00Z")).unwrap();
         let day = |day: &str| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).unwrap();
         let expected = expected.map(|(from, to)| (day(from), day(to)));
         assert_eq!(named_time(question, now), expected, "{question}");
@@ -196,6 +240,43 @@ mod tests {
         check("two months ago", Some(("2026-01-01", "2026-02-01")));
         check("31 February 2023", Some(("2023-01-01", "2024-01-01")));
         check("what happened in 2023", Some(("2023-01-01", "2024-01-01")));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_past() {
+        // A Saturday.
+        let check = |question, from, to| check_on("2026-11-21", question, Some((from, to)));
+        check("last November", "2025-11-01", "2025-12-01");
+        check("in November", "2026-11-01", "2026-12-01");
+        check("last October", "2026-10-01", "2026-11-01");
+        check("in December", "2025-12-01", "2026-01-01");
+        check("on 25 November", "2025-11-25", "2025-11-26");
+        check("on November 20th", "2026-11-20", "2026-11-21");
+        check("on 21 November", "2026-11-21", "2026-11-22");
+        check("last November 21", "2025-11-21", "2025-11-22");
+        check("on 29 February", "2024-02-29", "2024-03-01");
+        check("on 25 November 2026", "2026-11-25", "2026-11-26");
+        check("the week before last", "2026-11-02", "2026-11-09");
+    }
+
+    #[test]
+    fn weekdays_are_understood() {
+        // A Saturday.
+        let check =
+            |question, expected: Option<(&str, &str)>| check_on("2026-11-21", question, expected);
+        check(
+            "what did we do on Monday?",
+            Some(("2026-11-16", "2026-11-17")),
+        );
+        check("on Saturday", Some(("2026-11-21", "2026-11-22")));
+        check("last Saturday", Some(("2026-11-14", "2026-11-15")));
+        check("last Friday evening", Some(("2026-11-20", "2026-11-21")));
+        check("on Sunday", Some(("2026-11-15", "2026-11-16")));
+        check("on Monday, 8 May 2023", Some(("2023-05-08", "2023-05-09")));
+        check("on Monday last week", Some(("2026-11-09", "2026-11-16")));
+        for none in ["next Friday", "Black Friday", "every Monday", "on Mondays"] {
+            check(none, None);
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct EmbeddingProgress {
     pub dimension: Option<u32>,
     /// What has a vector.
     pub embedded: VectorCounts,
+    /// What there is to be embedded, this included.
+    pub embeddable: VectorCounts,
     /// Why nothing is embedded at present, in words fit for users.
     pub failure: Option<String>,
 }
@@ -173,6 +175,7 @@ impl Embedding {
             model: self.ports.embedder.model().to_owned(),
             dimension: space.map(|space| space.dimension),
             embedded,
+            embeddable: self.vectors().embeddable(owner).await?,
             failure,
         })
     }

@@ -8,14 +8,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::drafts::{NewMemory, Problems};
 use super::error::MemoryError;
-use super::service::MemoryService;
+use super::service::{ATTEMPTS, MemoryService};
 use crate::caller::Caller;
-use crate::ports::MemoryInsert;
+use crate::ports::{MemoryInsert, RepositoryError};
 
 /// Memories imported at once.
 pub const MAX_IMPORT: usize = 5_000;
 /// Memories exported at once.
 pub const MAX_EXPORT: u32 = 500;
+/// How often an imported memory may have been found at most: the largest whole number that every JSON reader keeps, 2^53 - 1.
+pub const MAX_ACCESS_COUNT: u64 = 9_007_199_254_740_991;
 
 /// Something to remember as it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,37 +86,56 @@ impl MemoryService {
             .into_iter()
             .map(|id| id.unwrap_or_else(|| self.ids.memory_id()))
             .collect();
+        for _ in 0..ATTEMPTS {
+            if let Some(imported) = self.store_new(owner, &batch, &made, now).await? {
+                return Ok(imported);
+            }
+        }
+        Err(MemoryError::Changed)
+    }
+
+    /// Stores what of a batch is not there yet; `None` where somebody else stored some of it meanwhile. `made` are the ids
+    /// of what is new.
+    async fn store_new(
+        &self,
+        owner: &UserId,
+        batch: &[MemoryImport],
+        made: &[MemoryId],
+        now: Timestamp,
+    ) -> Result<Option<Imported>, MemoryError> {
         let named = batch.iter().filter_map(|import| import.past.id.clone());
         let asked: Vec<MemoryId> = made.iter().cloned().chain(named).collect();
         let known = self.memories.find(owner, &asked).await?;
         let known: HashSet<MemoryId> = known.into_iter().map(|memory| memory.id).collect();
         let mut ids = Vec::with_capacity(batch.len());
         let mut fresh = Vec::new();
-        for (import, made) in batch.into_iter().zip(made) {
+        for (import, made) in batch.iter().zip(made) {
             match &import.past.id {
                 Some(named) if known.contains(named) => ids.push(named.clone()),
                 _ => {
-                    if !known.contains(&made) {
-                        fresh.push(import.into_memory(made.clone(), owner, now));
+                    if !known.contains(made) {
+                        fresh.push(import.clone().into_memory(made.clone(), owner, now));
                     }
-                    ids.push(made);
+                    ids.push(made.clone());
                 }
             }
         }
         let most = self.limits.memories;
-        match self.memories.insert(owner, &fresh, most, None).await? {
-            MemoryInsert::Full => Err(MemoryError::Full),
-            MemoryInsert::Stored => {
+        match self.memories.insert(owner, &fresh, most, None).await {
+            Ok(MemoryInsert::Stored) => {
                 let stored = fresh.len();
                 self.tell(owner, fresh.into_iter().map(|memory| memory.id));
-                Ok(Imported { ids, stored })
+                Ok(Some(Imported { ids, stored }))
             }
+            Ok(MemoryInsert::Full) => Err(MemoryError::Full),
+            Err(RepositoryError::Conflict) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// The memories behind the revision `after`, in the order of their revisions, at most [`MAX_EXPORT`]: an export goes
-    /// on behind the last one it got until there are none. One that is changed meanwhile is given again. The beginning of
-    /// an export, which is behind 0, is recorded: it may leave the server.
+    /// on behind the last one it got until there are none. One that is changed meanwhile is given again. Each time is
+    /// recorded: what is given may leave the server.
     pub async fn export(
         &self,
         caller: &Caller,
@@ -122,10 +143,9 @@ impl MemoryService {
         limit: u32,
     ) -> Result<Vec<Memory>, MemoryError> {
         caller.require(Scope::Memory)?;
-        if after == 0 {
-            let record = caller.record("memory.export", self.clock.now());
-            self.audit_log.append(&record).await?;
-        }
+        let record = caller.record("memory.export", self.clock.now());
+        let record = record.with("after", after);
+        self.audit_log.append(&record).await?;
         let limit = limit.clamp(1, MAX_EXPORT);
         Ok(self.memories.changes(&caller.user, after, limit).await?)
     }

@@ -1,7 +1,7 @@
 //! The indexes of the owners who are asking, kept in memory and caught up with storage.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
 };
@@ -76,6 +76,8 @@ pub(super) struct OwnerIndex {
     used: AtomicU64,
     /// When it was last caught up for a turn, in microseconds since the epoch.
     refreshed: AtomicI64,
+    /// Whether it was said that it is full.
+    told_full: AtomicBool,
 }
 
 impl OwnerIndex {
@@ -96,6 +98,11 @@ impl OwnerIndex {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// Whether so many entries are all that it may hold. `true` once only: who is told so says it.
+    fn has_become_full(&self, entries: usize) -> bool {
+        entries >= MAX_ENTRIES && !self.told_full.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, MemoryIndex> {
@@ -156,6 +163,10 @@ impl MemoryIndexes {
         let mut progress = index.progress.lock().await;
         self.catch_up(owner, &index, &mut progress).await?;
         drop(progress);
+        let entries = index.read().len();
+        if index.has_become_full(entries) {
+            tracing::warn!(%owner, entries, "the index of what is remembered is full: the rest is not found");
+        }
         self.make_room(owner);
         Ok(index)
     }
@@ -424,5 +435,25 @@ fn put_turns(index: &mut MemoryIndex, turns: &[MemoryTurn]) {
             created_at: turn.created_at,
             importance: TURN_IMPORTANCE,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_index_is_told_once() {
+        let index = OwnerIndex::default();
+        let told = [
+            0,
+            MAX_ENTRIES - 1,
+            MAX_ENTRIES,
+            MAX_ENTRIES,
+            7,
+            MAX_ENTRIES + 1,
+        ]
+        .map(|entries| index.has_become_full(entries));
+        assert_eq!(told, [false, false, true, false, false, false]);
     }
 }

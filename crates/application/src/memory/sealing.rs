@@ -191,9 +191,10 @@ impl MemoryRepository for SealedMemories {
         &self,
         owner: &UserId,
         ids: &[MemoryId],
+        until: Option<u64>,
         record: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
-        self.stored.delete(owner, ids, record).await
+        self.stored.delete(owner, ids, until, record).await
     }
 
     async fn counts(&self, owner: &UserId) -> Result<Vec<(MemoryKind, u64)>, RepositoryError> {

@@ -26,6 +26,8 @@ use crate::ports::{
 pub(super) const MAX_LIMIT: u32 = 500;
 /// Alike memories looked at before one is stored.
 const ALIKE: usize = 8;
+/// How often something is tried that changes of others come before.
+pub(super) const ATTEMPTS: u32 = 8;
 /// Memories worked on at once when all of them are.
 pub(super) const PAGE: u32 = 500;
 
@@ -68,17 +70,6 @@ pub struct MemoryOverview {
     pub by_kind: Vec<(MemoryKind, u64)>,
     /// How far embedding has come; `None` without an embedding model.
     pub embedding: Option<EmbeddingProgress>,
-}
-
-/// What running decay did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Decayed {
-    /// Memories looked at.
-    pub processed: u64,
-    /// Of which faded.
-    pub decayed: u64,
-    /// Of which forgotten.
-    pub removed: u64,
 }
 
 /// Stores, lists, changes, forgets and searches memories.
@@ -181,22 +172,7 @@ impl MemoryService {
         self.indexes
             .catch_up_with_memories(owner, &index, &mut progress)
             .await?;
-        if let Some(alike) = self.alike(&memory, &index).await?
-            && let Some(merged) = alike.merged_with(&memory, now)
-        {
-            let rewritten = merged.content != alike.content;
-            let one = std::slice::from_ref(&merged);
-            let record = record.map(|record| record.with("merged_into", &merged.id));
-            let replaced = self
-                .memories
-                .replace(owner, one, rewritten, record.as_ref());
-            if replaced.await? == 0 {
-                return Err(MemoryError::Changed);
-            }
-            let memory = merged;
-            if rewritten {
-                self.tell(owner, [memory.id.clone()]);
-            }
+        if let Some(memory) = self.merge(&memory, &index, record.as_ref()).await? {
             return Ok(StoredMemory {
                 memory,
                 merged: true,
@@ -217,6 +193,36 @@ impl MemoryService {
             memory,
             merged: false,
         })
+    }
+
+    /// Merges something into the stored memory that says the same, where there is one.
+    async fn merge(
+        &self,
+        new: &Memory,
+        index: &Arc<OwnerIndex>,
+        record: Option<&AuditRecord>,
+    ) -> Result<Option<Memory>, MemoryError> {
+        for _ in 0..ATTEMPTS {
+            let Some(alike) = self.alike(new, index).await? else {
+                return Ok(None);
+            };
+            let Some(merged) = alike.merged_with(new, new.updated_at) else {
+                return Ok(None);
+            };
+            let rewritten = merged.content != alike.content;
+            let one = std::slice::from_ref(&merged);
+            let record = record.map(|record| record.clone().with("merged_into", &merged.id));
+            let replaced = self
+                .memories
+                .replace(&new.owner, one, rewritten, record.as_ref());
+            if replaced.await? > 0 {
+                if rewritten {
+                    self.tell(&new.owner, [merged.id.clone()]);
+                }
+                return Ok(Some(merged));
+            }
+        }
+        Err(MemoryError::Changed)
     }
 
     /// The stored memory that says the same, where there is one.
@@ -296,28 +302,41 @@ impl MemoryService {
             problems.tags(tags);
         }
         problems.check()?;
-        let mut memory = self.get(caller, id).await?;
-        let rewritten = change
-            .content
-            .as_ref()
-            .is_some_and(|content| *content != memory.content);
-        if let Some(content) = change.content {
-            memory.summary = Memory::summarize(&content);
-            memory.content = content;
+        for _ in 0..ATTEMPTS {
+            if let Some(changed) = self.change(caller, id, &change).await? {
+                return Ok(changed);
+            }
         }
-        if let Some(tags) = change.tags {
-            memory.tags = distinct(tags);
+        Err(MemoryError::Changed)
+    }
+
+    /// Changes a memory as it is now; `None` where it is another one by the time that this is to be stored.
+    async fn change(
+        &self,
+        caller: &Caller,
+        id: &MemoryId,
+        change: &MemoryChange,
+    ) -> Result<Option<Memory>, MemoryError> {
+        let mut memory = self.get(caller, id).await?;
+        let content = change.content.as_ref();
+        let rewritten = content.is_some_and(|content| *content != memory.content);
+        if let Some(content) = content {
+            memory.summary = Memory::summarize(content);
+            memory.content.clone_from(content);
+        }
+        if let Some(tags) = &change.tags {
+            memory.tags = distinct(tags.clone());
         }
         memory.updated_at = self.clock.now();
         let one = std::slice::from_ref(&memory);
         let replaced = self.memories.replace(&caller.user, one, rewritten, None);
         if replaced.await? == 0 {
-            return Err(MemoryError::Changed);
+            return Ok(None);
         }
         if rewritten {
             self.tell(&caller.user, [memory.id.clone()]);
         }
-        Ok(memory)
+        Ok(Some(memory))
     }
 
     /// Forgets a memory.
@@ -330,12 +349,16 @@ impl MemoryService {
     }
 
     async fn forget(&self, caller: &Caller, ids: &[MemoryId]) -> Result<u64, MemoryError> {
+        self.remove(caller, ids, self.erasure(caller, ids)).await
+    }
+
+    /// The record of forgetting memories.
+    pub(super) fn erasure(&self, caller: &Caller, ids: &[MemoryId]) -> AuditRecord {
         let record = caller.record("memory.delete", self.clock.now());
-        let record = match ids {
+        match ids {
             [one] => record.on("memory", one),
             many => record.with("memories", many.len()),
-        };
-        self.remove(caller, ids, record).await
+        }
     }
 
     /// Forgets memories, and appends `record` to the audit log where there were any.
@@ -345,13 +368,23 @@ impl MemoryService {
         ids: &[MemoryId],
         record: AuditRecord,
     ) -> Result<u64, MemoryError> {
-        let deleted = self.memories.delete(&caller.user, ids, &record).await?;
-        let index = self.indexes.of(&caller.user);
+        let owner = &caller.user;
+        let deleted = self.memories.delete(owner, ids, None, &record).await?;
+        self.take_from_index(owner, ids);
+        Ok(deleted)
+    }
+
+    /// Takes what is forgotten out of the index.
+    pub(super) fn take_from_index<'a>(
+        &self,
+        owner: &UserId,
+        gone: impl IntoIterator<Item = &'a MemoryId>,
+    ) {
+        let index = self.indexes.of(owner);
         let mut index = index.write();
-        for id in ids {
+        for id in gone {
             index.remove(&RememberedId::Memory(id.clone()));
         }
-        Ok(deleted)
     }
 
     /// Forgets everything that is older than `age`, and counts it.
@@ -408,48 +441,6 @@ impl MemoryService {
             None => None,
         };
         Ok(MemoryOverview { by_kind, embedding })
-    }
-
-    /// Lets all of the caller's memories fade, and forgets what fell below the least importance. Running it twice in a
-    /// day changes nothing the second time.
-    pub async fn decay(&self, caller: &Caller) -> Result<Decayed, MemoryError> {
-        caller.require_change(Scope::Memory)?;
-        let now = self.clock.now();
-        let mut result = Decayed::default();
-        let (mut after, mut end) = (0, None);
-        loop {
-            let page = self.memories.changes(&caller.user, after, PAGE).await?;
-            // What fades gets a new revision behind the last one there was: nothing is read twice.
-            let newest = match end {
-                Some(newest) => newest,
-                None => *end.insert(self.newest_revision(&caller.user, after).await?),
-            };
-            let page: Vec<Memory> = page.into_iter().filter(|m| m.revision <= newest).collect();
-            let Some(last) = page.last() else {
-                return Ok(result);
-            };
-            after = last.revision;
-            result.processed += u64::try_from(page.len()).unwrap_or_default();
-            let faded = page.iter().filter_map(|memory| memory.faded(now));
-            let (gone, kept): (Vec<_>, Vec<_>) = faded.partition(Memory::is_forgotten);
-            let faded = self.memories.replace(&caller.user, &kept, false, None);
-            result.decayed += faded.await?;
-            let gone: Vec<MemoryId> = gone.into_iter().map(|memory| memory.id).collect();
-            if !gone.is_empty() {
-                result.removed += self.forget(caller, &gone).await?;
-            }
-        }
-    }
-
-    async fn newest_revision(&self, owner: &UserId, after: u64) -> Result<u64, MemoryError> {
-        let mut newest = after;
-        loop {
-            let page = self.memories.changes(owner, newest, PAGE).await?;
-            let Some(last) = page.last() else {
-                return Ok(newest);
-            };
-            newest = last.revision;
-        }
     }
 }
 

@@ -90,11 +90,13 @@ pub trait MemoryRepository: Send + Sync {
     ) -> Result<(), RepositoryError>;
 
     /// Forgets those of the memories that exist, with their vectors, counts them, and appends `record` to the audit log
-    /// unless there were none; all in one transaction. MUST have reached the disk when it answers.
+    /// unless there were none; all in one transaction. Where `until` is given, those whose revision is later stay. MUST
+    /// have reached the disk when it answers.
     async fn delete(
         &self,
         owner: &UserId,
         ids: &[MemoryId],
+        until: Option<u64>,
         record: &AuditRecord,
     ) -> Result<u64, RepositoryError>;
 

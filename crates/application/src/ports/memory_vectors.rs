@@ -64,7 +64,7 @@ pub struct VectorSpace {
     pub dimension: u32,
 }
 
-/// How much of what an owner may find has a vector.
+/// How many memories and messages of an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VectorCounts {
     /// Memories.
@@ -112,4 +112,7 @@ pub trait MemoryVectors: Send + Sync {
         owner: &UserId,
         space: &VectorSpace,
     ) -> Result<VectorCounts, RepositoryError>;
+
+    /// How much the owner has that may have a vector: what [`missing`](Self::missing) would name if nothing had one.
+    async fn embeddable(&self, owner: &UserId) -> Result<VectorCounts, RepositoryError>;
 }

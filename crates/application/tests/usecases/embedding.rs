@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use majordomo_application::Caller;
 use majordomo_application::chat::{ImportedSession, NewConversation, NewMessage};
 use majordomo_application::memory::{
-    Embedding, EmbeddingPorts, Found, MemoryChange, MemoryHit, MemoryImport, MemoryPorts,
-    MemorySearch, MemoryService, NewMemory,
+    Embedding, EmbeddingPorts, EmbeddingProgress, Found, MemoryChange, MemoryHit, MemoryImport,
+    MemoryPorts, MemorySearch, MemoryService, NewMemory,
 };
 use majordomo_application::ports::{
     CheckState, Embedder, EmbeddingRole, Embeddings, HealthCheck, MemoryVectors, ModelError,
@@ -146,8 +146,12 @@ impl World {
     }
 
     async fn counts(&self, owner: &str) -> VectorCounts {
+        self.progress(owner).await.embedded
+    }
+
+    async fn progress(&self, owner: &str) -> EmbeddingProgress {
         let overview = self.memory.overview(&caller(owner)).await.unwrap();
-        overview.embedding.unwrap().embedded
+        overview.embedding.unwrap()
     }
 }
 
@@ -374,7 +378,9 @@ async fn only_the_text_that_is_refused_stays_without_a_vector() {
         .await
         .unwrap();
     world.settle().await;
-    assert_eq!(world.counts("ann").await, counts(4, 0));
+    let progress = world.progress("ann").await;
+    assert_eq!(progress.embedded, counts(4, 0));
+    assert_eq!(progress.embeddable, counts(5, 0));
     assert_eq!(world.embedding.state().failure, None);
     assert_eq!(world.texts("ann", "forbidden").await, ["a forbidden thing"]);
 }

@@ -12,6 +12,7 @@ mod events;
 mod extraction;
 mod fairness;
 mod faults;
+mod meanwhile;
 mod memory;
 mod models;
 mod operations;

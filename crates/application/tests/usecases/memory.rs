@@ -8,8 +8,8 @@ use majordomo_application::memory::{
     MemorySearch, MemoryService, NewMemory, SealedMemories,
 };
 use majordomo_application::ports::{
-    ImportedConversation, MemoryFilter, MemoryRepository, RunJournal as _, SecretBox, SecretError,
-    SecretPlace, SessionRepository,
+    AuditFilter, AuditLog, ImportedConversation, MemoryFilter, MemoryRepository, RunJournal as _,
+    SecretBox, SecretError, SecretPlace, SessionRepository,
 };
 use majordomo_application::{Caller, ErrorKind, ServiceError as _};
 use majordomo_domain::{
@@ -204,6 +204,32 @@ async fn importing_again_stores_nothing_new() {
     let too_many = vec![said("x").into(); MAX_IMPORT + 1];
     let refused = world.memory.import(&ann, too_many).await;
     assert!(matches!(refused, Err(MemoryError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn every_page_of_an_export_is_recorded() {
+    let world = world();
+    let ann = caller("ann");
+    world
+        .memory
+        .create(&ann, remembering("likes tea"))
+        .await
+        .unwrap();
+    for after in [0, 1, 7] {
+        world.memory.export(&ann, after, 10).await.unwrap();
+    }
+    let filter = AuditFilter {
+        limit: 10,
+        ..AuditFilter::default()
+    };
+    let acts = AuditLog::list(&*world.store, &filter).await.unwrap();
+    let exports = acts.iter().filter(|act| act.action == "memory.export");
+    let mut pages: Vec<&str> = exports.map(|act| act.details.as_str()).collect();
+    pages.sort_unstable();
+    assert_eq!(
+        pages,
+        [r#"{"after":"0"}"#, r#"{"after":"1"}"#, r#"{"after":"7"}"#]
+    );
 }
 
 #[tokio::test]

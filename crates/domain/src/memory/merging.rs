@@ -48,6 +48,18 @@ impl Memory {
 
 /// Whether `content` holds `text` as one of its parts.
 fn says(content: &str, text: &str) -> bool {
-    let text = text.trim();
-    content.split(ADDITION).any(|part| part.trim() == text)
+    content
+        .split(ADDITION)
+        .any(|part| words(part).eq(words(text)))
+}
+
+/// A text's words, without capitals and the marks of a sentence around them. A question mark counts, and so do the marks of
+/// names (`C++`, `C#`) and numbers (`-5`).
+fn words(text: &str) -> impl Iterator<Item = String> {
+    const MARKS: &[char] = &[
+        '.', ',', ';', ':', '!', '…', '"', '\'', '“', '”', '‘', '’', '(', ')',
+    ];
+    text.split_whitespace()
+        .map(|word| word.trim_matches(MARKS).to_lowercase())
+        .filter(|word| !word.is_empty())
 }

@@ -58,6 +58,33 @@ fn an_importance_is_between_nothing_and_one() {
 }
 
 #[test]
+fn the_same_words_are_not_said_again() {
+    let now = Timestamp::from_secs(1_780_000_000);
+    let merged = |one, other| {
+        memory(one)
+            .merged_with(&memory(other), now)
+            .unwrap()
+            .content
+    };
+    let said = "Ann likes green tea";
+    for again in [
+        "Ann likes green tea.",
+        "ann  likes “green tea”!",
+        " Ann likes\ngreen tea ",
+    ] {
+        assert_eq!(merged(said, again), said);
+    }
+    for (one, other) in [
+        (said, "Ann likes green tea?"),
+        (said, "Green tea likes Ann"),
+        ("Ann writes C++", "Ann writes C#"),
+        ("It has 5 degrees", "It has -5 degrees"),
+    ] {
+        assert_eq!(merged(one, other), format!("{one}{ADDITION}{other}"));
+    }
+}
+
+#[test]
 fn a_merge_keeps_both_and_says_nothing_twice() {
     let now = Timestamp::from_secs(1_780_000_000);
     let mut other = memory("likes green tea");

@@ -324,8 +324,12 @@ struct EmbeddingResponse {
     dimension: Option<u32>,
     /// Memories that have a vector.
     memories: u64,
-    /// Stored messages that have one.
+    /// Memories in all.
+    memories_total: u64,
+    /// Stored messages that have a vector.
     turns: u64,
+    /// Stored messages that can have one.
+    turns_total: u64,
     /// Why nothing is embedded at present.
     error: Option<String>,
 }
@@ -336,7 +340,9 @@ impl From<EmbeddingProgress> for EmbeddingResponse {
             model: progress.model,
             dimension: progress.dimension,
             memories: progress.embedded.memories,
+            memories_total: progress.embeddable.memories,
             turns: progress.embedded.turns,
+            turns_total: progress.embeddable.turns,
             error: progress.failure,
         }
     }

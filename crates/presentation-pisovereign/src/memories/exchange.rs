@@ -1,6 +1,8 @@
 //! Memories as files hold them: what an export gives an import takes.
 
-use majordomo_application::memory::{Imported, MAX_EXPORT, MemoryImport, MemoryPast, NewMemory};
+use majordomo_application::memory::{
+    Imported, MAX_ACCESS_COUNT, MAX_EXPORT, MemoryImport, MemoryPast, NewMemory,
+};
 use majordomo_domain::{
     Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId, RunId, SessionId,
     Timestamp,
@@ -11,9 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dto::{MemoryType, kind, limit, wrong};
-
-/// Largest count: the largest whole number that every JSON reader keeps, 2^53 - 1.
-const MAX_COUNT: u64 = 9_007_199_254_740_991;
 
 /// Where an export goes on.
 #[derive(Deserialize, JsonSchema)]
@@ -214,7 +213,7 @@ struct ImportedMemory {
     accessed_at: Option<String>,
     /// How often it was found.
     #[serde(default)]
-    #[schemars(range(max = MAX_COUNT))]
+    #[schemars(range(max = MAX_ACCESS_COUNT))]
     access_count: u64,
     /// Up to when it has faded; now where left out.
     #[schemars(extend("anyOf" = [{ "type": "string", "format": "date-time" }, { "type": "null" }]))]
@@ -234,8 +233,8 @@ impl ImportedMemory {
             .into_iter()
             .map(SourceEntry::into_source)
             .collect();
-        if self.access_count > MAX_COUNT {
-            let problem = format!("must not be more than {MAX_COUNT}");
+        if self.access_count > MAX_ACCESS_COUNT {
+            let problem = format!("must not be more than {MAX_ACCESS_COUNT}");
             return Err(wrong(Location::Body, "access_count", problem));
         }
         let past = MemoryPast {

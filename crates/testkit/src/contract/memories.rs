@@ -2,18 +2,25 @@
 //! [`MemoryVectors`](majordomo_application::ports::MemoryVectors) and
 //! [`TurnRepository`](majordomo_application::ports::TurnRepository) must do.
 
+use std::sync::Arc;
+
+use majordomo_application::Caller;
+use majordomo_application::memory::{
+    MemoryChange, MemoryImport, MemoryPorts, MemoryService, NewMemory,
+};
 use majordomo_application::ports::{
     AuditFilter, MemoryFilter, MemoryInsert, MemoryOrder, NewVector, RememberedId, RememberedKind,
     StoredVector, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
-    Importance, Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId,
+    CredentialKind, Importance, Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId,
 };
 
 use super::{Stores, assert_conflict};
 use crate::builders::{
     answer, at, erasure, memory, message_id, record, run_id, session_id, turn, user,
 };
+use crate::{FixedClock, SequentialIds};
 
 const MOST: u64 = 1_000;
 
@@ -111,7 +118,7 @@ pub async fn a_full_memory_stores_nothing(stores: Stores) {
     let first = memory("ann", 1, "").id;
     let deleted = stores
         .memories
-        .delete(&owner, &[first], &record("memory.delete"))
+        .delete(&owner, &[first], None, &record("memory.delete"))
         .await;
     assert_eq!(deleted.unwrap(), 1);
     let stored = stores
@@ -143,7 +150,7 @@ pub async fn another_owners_memory_does_not_exist(stores: Stores) {
     assert_eq!(replaced, 0);
     let deleted = stores
         .memories
-        .delete(&bob, &one, &record("memory.delete"))
+        .delete(&bob, &one, None, &record("memory.delete"))
         .await;
     assert_eq!(deleted.unwrap(), 0);
     let space = space("a", 2);
@@ -275,7 +282,7 @@ pub async fn a_forgotten_memory_is_gone(stores: Stores) {
         .unwrap();
     let gone = [stored[0].id.clone(), MemoryId::parse("unknown").unwrap()];
     let record = record("memory.delete");
-    let delete = || stores.memories.delete(&owner, &gone, &record);
+    let delete = || stores.memories.delete(&owner, &gone, None, &record);
     assert_eq!(delete().await.unwrap(), 1);
     assert_eq!(delete().await.unwrap(), 0);
     assert_eq!(
@@ -292,6 +299,95 @@ pub async fn a_forgotten_memory_is_gone(stores: Stores) {
         .await
         .unwrap();
     assert_eq!(entries.len(), 1);
+}
+
+/// What was changed after a revision stays, where what is forgotten was read at that one.
+pub async fn a_memory_that_was_changed_is_not_forgotten(stores: Stores) {
+    let owner = user("ann");
+    insert(
+        &stores,
+        "ann",
+        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
+    )
+    .await;
+    let read = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let (until, first) = (read[1].revision, &read[..1]);
+    let replaced = stores.memories.replace(&owner, first, false, None).await;
+    assert_eq!(replaced.unwrap(), 1);
+    let both = [read[0].id.clone(), read[1].id.clone()];
+    let record = record("memory.delete");
+    let deleted = stores
+        .memories
+        .delete(&owner, &both, Some(until), &record)
+        .await;
+    assert_eq!(deleted.unwrap(), 1);
+    assert_eq!(
+        ids(&all(&stores, "ann", MemoryOrder::Newest).await),
+        ["memory-ann-1"]
+    );
+}
+
+/// A service over the storage, as one request sees it.
+fn service(stores: &Stores) -> Arc<MemoryService> {
+    let memory = MemoryService::new(MemoryPorts {
+        memories: stores.memories.clone(),
+        turns: stores.turns.clone(),
+        audit_log: stores.audit.clone(),
+        clock: Arc::new(FixedClock::default()),
+        ids: Arc::new(SequentialIds::new()),
+    });
+    Arc::new(memory)
+}
+
+fn remembering(content: String) -> NewMemory {
+    NewMemory {
+        content,
+        summary: None,
+        kind: MemoryKind::Fact,
+        importance: None,
+        tags: Vec::new(),
+        source: MemorySource::of(MemoryAuthor::User),
+        created_at: None,
+    }
+}
+
+/// Whoever imports the same memories at the same time stores each once, and is not refused.
+pub async fn concurrent_imports_store_each_memory_once(stores: Stores) {
+    let memory = service(&stores);
+    let caller = Caller::operator(CredentialKind::MasterToken);
+    let batch: Vec<MemoryImport> = (0..50)
+        .map(|number| remembering(format!("memory {number}")).into())
+        .collect();
+    let imports = (0..6).map(|_| {
+        let (memory, caller, batch) = (memory.clone(), caller.clone(), batch.clone());
+        tokio::spawn(async move { memory.import(&caller, batch).await })
+    });
+    let mut stored = 0;
+    for import in imports.collect::<Vec<_>>() {
+        let imported = import.await.unwrap().unwrap();
+        assert_eq!(imported.ids.len(), 50);
+        stored += imported.stored;
+    }
+    assert_eq!(stored, 50);
+}
+
+/// Of eight who change one memory at the same time none is refused.
+pub async fn concurrent_changes_of_one_memory_are_all_made(stores: Stores) {
+    let memory = service(&stores);
+    let caller = Caller::operator(CredentialKind::MasterToken);
+    let stored = memory.create(&caller, remembering("likes tea".to_owned()));
+    let id = stored.await.unwrap().memory.id;
+    let changes = (0..8).map(|number| {
+        let (memory, caller, id) = (memory.clone(), caller.clone(), id.clone());
+        let change = MemoryChange {
+            tags: Some(vec![format!("t{number}")]),
+            ..MemoryChange::default()
+        };
+        tokio::spawn(async move { memory.update(&caller, &id, change).await })
+    });
+    for change in changes.collect::<Vec<_>>() {
+        change.await.unwrap().unwrap();
+    }
 }
 
 fn space(model: &str, dimension: u32) -> VectorSpace {
@@ -449,9 +545,12 @@ pub async fn turns_have_vectors_as_long_as_their_session(stores: Stores) {
     vectors.store(&user("bob"), &space, &turns).await.unwrap();
     vectors.store(&ann, &space, &turns).await.unwrap();
     vectors.store(&ann, &space, &turns).await.unwrap();
-    let counts = vectors.count(&ann, &space).await.unwrap();
-    let (memories, turns) = (0, 2);
-    assert_eq!(counts, VectorCounts { memories, turns });
+    let counts = |memories, turns| VectorCounts { memories, turns };
+    let embedded = vectors.count(&ann, &space).await.unwrap();
+    assert_eq!(embedded, counts(0, 2));
+    let all = async |owner| vectors.embeddable(&user(owner)).await.unwrap();
+    assert_eq!(all("ann").await, counts(1, 2));
+    assert_eq!(all("bob").await, counts(0, 0));
     let kind = RememberedKind::Turn;
     let hers = later_vectors(&stores, "ann", &space, kind, 0).await;
     assert_eq!(hers.len(), 2);

@@ -83,10 +83,14 @@ impl MemoryRepository for FailingStore {
         &self,
         owner: &UserId,
         ids: &[MemoryId],
+        until: Option<u64>,
         record: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
-        self.call("memories.delete", self.memories.delete(owner, ids, record))
-            .await
+        self.call(
+            "memories.delete",
+            self.memories.delete(owner, ids, until, record),
+        )
+        .await
     }
 
     async fn counts(&self, owner: &UserId) -> Result<Vec<(MemoryKind, u64)>, RepositoryError> {
@@ -147,6 +151,14 @@ impl MemoryVectors for FailingStore {
         self.call(
             "memory_vectors.count",
             self.memory_vectors.count(owner, space),
+        )
+        .await
+    }
+
+    async fn embeddable(&self, owner: &UserId) -> Result<VectorCounts, RepositoryError> {
+        self.call(
+            "memory_vectors.embeddable",
+            self.memory_vectors.embeddable(owner),
         )
         .await
     }

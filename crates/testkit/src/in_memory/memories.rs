@@ -187,12 +187,14 @@ impl MemoryRepository for InMemoryStore {
         &self,
         owner: &UserId,
         ids: &[MemoryId],
+        until: Option<u64>,
         record: &AuditRecord,
     ) -> Result<u64, RepositoryError> {
         let mut state = self.state();
         let mut deleted = 0;
         for id in ids {
-            if state.remembered.owned(owner, id).is_some() {
+            let own = state.remembered.owned(owner, id);
+            if own.is_some_and(|own| until.is_none_or(|until| own.revision <= until)) {
                 state.remembered.memories.remove(id);
                 let id = RememberedId::Memory(id.clone());
                 state.remembered.vectors.remove(&id);
@@ -333,6 +335,15 @@ impl MemoryVectors for InMemoryStore {
             }
         }
         Ok(counts)
+    }
+
+    async fn embeddable(&self, owner: &UserId) -> Result<VectorCounts, RepositoryError> {
+        let state = self.state();
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(VectorCounts {
+            memories: number(state.remembered.of(owner).count()),
+            turns: number(state.messages_of(owner).filter(|m| is_turn(m)).count()),
+        })
     }
 }
 

@@ -1,8 +1,12 @@
 //! A memory as a line of a file.
 
-use majordomo_application::memory::NewMemory;
+use std::fmt::Display;
+
+use majordomo_application::memory::{MAX_ACCESS_COUNT, NewMemory};
 use majordomo_application::{ErrorKind, ServiceError as _};
-use majordomo_domain::{MemoryAuthor, MemoryKind, MemorySource, Timestamp};
+use majordomo_domain::{
+    MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId, RunId, SessionId, Timestamp,
+};
 use serde_json::{Map, Value};
 
 /// Members that the server reads; what else a line holds is left out.
@@ -60,6 +64,10 @@ pub(super) fn checked(mut members: Map<String, Value>) -> Result<Value, String> 
             return Err(format!("{name} must be an RFC 3339 time"));
         }
     }
+    identifier(&members, "id", MemoryId::parse)?;
+    identifier(&members, "conversation_id", SessionId::parse)?;
+    sources(&members)?;
+    access_count(&members)?;
     Ok(Value::Object(members))
 }
 
@@ -97,6 +105,46 @@ fn tags(members: &Map<String, Value>) -> Result<Vec<String>, String> {
         .collect()
 }
 
+/// Fails where there is something that is no identifier.
+fn identifier<T, E: Display>(
+    members: &Map<String, Value>,
+    name: &str,
+    parse: impl FnOnce(String) -> Result<T, E>,
+) -> Result<(), String> {
+    match text(members, name)?.map(parse) {
+        Some(Err(error)) => Err(format!("{name} {error}")),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+fn sources(members: &Map<String, Value>) -> Result<(), String> {
+    let wrong = "sources must be a list of objects";
+    let Some(sources) = members.get("sources") else {
+        return Ok(());
+    };
+    for source in sources.as_array().ok_or(wrong)? {
+        let mut members = source.as_object().ok_or(wrong)?.clone();
+        members.retain(|_, value| !value.is_null());
+        let author = text(&members, "author")?.and_then(|name| MemoryAuthor::parse(&name));
+        author.ok_or("author must be one of user, agent, tool, import")?;
+        identifier(&members, "conversation_id", SessionId::parse)?;
+        identifier(&members, "message_id", MessageId::parse)?;
+        identifier(&members, "run_id", RunId::parse)?;
+    }
+    Ok(())
+}
+
+fn access_count(members: &Map<String, Value>) -> Result<(), String> {
+    let count = members.get("access_count").map(Value::as_u64);
+    if count.is_none_or(|count| count.is_some_and(|count| count <= MAX_ACCESS_COUNT)) {
+        Ok(())
+    } else {
+        Err(format!(
+            "access_count must be a whole number from 0 to {MAX_ACCESS_COUNT}"
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -107,6 +155,9 @@ mod tests {
     fn a_good_line_is_sent_as_it_is() {
         let line = json!({ "content": "x", "tags": ["a"], "importance": 1, "created_at": "2024-05-08T10:00:00.000001Z" });
         assert_eq!(read_line(&line.to_string()), Ok(line));
+        let past = json!({ "content": "x", "id": "a", "conversation_id": "c", "access_count": 9_007_199_254_740_991_u64,
+            "sources": [{ "author": "tool", "conversation_id": "c", "message_id": null }] });
+        assert_eq!(read_line(&past.to_string()), Ok(past));
         let more = json!({ "content": "x", "memory_type": null, "embedding": [1, 2] });
         assert_eq!(read_line(&more.to_string()), Ok(json!({ "content": "x" })));
     }
@@ -131,6 +182,41 @@ mod tests {
                 "memory_type must",
             ),
             (r#"{"content":"x","updated_at":"soon"}"#, "updated_at must"),
+            (r#"{"content":"x","id":"a b"}"#, "id may only hold"),
+            (r#"{"content":"x","id":7}"#, "id must be text"),
+            (
+                r#"{"content":"x","conversation_id":""}"#,
+                "conversation_id must not",
+            ),
+            (
+                r#"{"content":"x","sources":{}}"#,
+                "sources must be a list of objects",
+            ),
+            (
+                r#"{"content":"x","sources":["user"]}"#,
+                "sources must be a list of objects",
+            ),
+            (r#"{"content":"x","sources":[{}]}"#, "author must be one of"),
+            (
+                r#"{"content":"x","sources":[{"author":"assistant"}]}"#,
+                "author must be one of",
+            ),
+            (
+                r#"{"content":"x","sources":[{"author":"user","run_id":"a/b"}]}"#,
+                "run_id may only hold",
+            ),
+            (
+                r#"{"content":"x","access_count":-1}"#,
+                "access_count must be",
+            ),
+            (
+                r#"{"content":"x","access_count":1.5}"#,
+                "access_count must be",
+            ),
+            (
+                r#"{"content":"x","access_count":9007199254740992}"#,
+                "access_count must be",
+            ),
         ] {
             let refused = read_line(line).unwrap_err();
             assert!(refused.starts_with(words), "{line}: {refused}");

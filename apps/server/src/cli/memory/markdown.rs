@@ -8,7 +8,8 @@
 //! #drink #morning
 //! ```
 //!
-//! The heading is a time, or what the memory is about in one line. What the form has no place for (type, importance,
+//! The heading is a time, or what the memory is about in one line; `Memory` and a time of day, which PocketPaw writes where it
+//! knows nothing better, say nothing. A deeper heading begins a memory, too. What the form has no place for (type, importance,
 //! sources) is left out. A line of the content that could be taken for a heading or for tags has a backslash before it.
 
 use std::fmt::Write as _;
@@ -20,8 +21,10 @@ use serde_json::{Map, Value, json};
 use super::entry;
 use crate::cli::output::{field, items};
 
-/// What begins a memory.
+/// What a memory that is written begins with.
 const HEADING: &str = "## ";
+/// The heading that PocketPaw writes where it has none.
+const NAMELESS: &str = "Memory";
 
 /// The section of an exported memory.
 pub(super) fn section(memory: &Value) -> String {
@@ -50,7 +53,29 @@ pub(super) fn section(memory: &Value) -> String {
 /// Whether a line, but for backslashes before it, begins a memory or holds tags.
 fn is_special(line: &str) -> bool {
     let line = line.trim_start_matches('\\');
-    line.starts_with(HEADING) || is_tags(line)
+    heading(line).is_some() || is_tags(line)
+}
+
+/// How deep a heading of two or more `#` is, and what it says.
+fn heading(line: &str) -> Option<(usize, &str)> {
+    let rest = line.trim_start_matches('#');
+    let depth = line.len() - rest.len();
+    let text = rest.strip_prefix(' ').filter(|_| depth >= 2)?;
+    Some((depth, text.trim()))
+}
+
+/// The time that a heading is, as RFC 3339. One without a zone is in UTC; a day is its beginning.
+fn time(heading: &str) -> Option<String> {
+    ["", "Z", ":00Z", "T00:00:00Z"]
+        .map(|rest| format!("{heading}{rest}"))
+        .into_iter()
+        .find(|time| Timestamp::parse_rfc3339(time).is_some())
+}
+
+/// Whether a heading is a time of day: `14:05`, `14:05:09`.
+fn is_time_of_day(heading: &str) -> bool {
+    let is_number = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    (2..=3).contains(&heading.split(':').count()) && heading.split(':').all(is_number)
 }
 
 /// Whether a line holds tags and nothing else.
@@ -71,6 +96,7 @@ pub(super) struct Sections {
 
 /// A memory whose end is not read yet.
 struct Open {
+    depth: usize,
     heading: String,
     lines: Vec<String>,
     /// The number of its first line in the file.
@@ -83,13 +109,18 @@ pub(super) type Section = (u64, Result<Value, String>);
 impl Sections {
     /// Takes the next line in; what it ends is given back.
     pub(super) fn take(&mut self, number: u64, line: &str) -> Option<Section> {
-        if let Some(heading) = line.strip_prefix(HEADING) {
+        if let Some((depth, heading)) = heading(line) {
             let open = Open {
-                heading: heading.trim().to_owned(),
+                depth,
+                heading: heading.to_owned(),
                 lines: Vec::new(),
                 number,
             };
-            return self.open.replace(open).map(Open::close);
+            // A heading with nothing but deeper ones under it is their title.
+            let closed = self.open.replace(open);
+            return closed
+                .filter(|closed| closed.depth >= depth || !closed.is_blank())
+                .map(Open::close);
         }
         // What stands before the first heading is the file's own title.
         if let Some(open) = &mut self.open {
@@ -105,6 +136,10 @@ impl Sections {
 }
 
 impl Open {
+    fn is_blank(&self) -> bool {
+        self.lines.iter().all(|line| line.trim().is_empty())
+    }
+
     fn close(mut self) -> Section {
         let blank = |line: &String| line.trim().is_empty();
         let trim = |lines: &mut Vec<String>| {
@@ -131,14 +166,15 @@ impl Open {
         let mut members = Map::new();
         members.insert("content".to_owned(), content.join("\n").into());
         members.insert("tags".to_owned(), json!(tags));
-        match Timestamp::parse_rfc3339(&self.heading) {
-            Some(_) => members.insert("created_at".to_owned(), self.heading.into()),
-            None if self.heading.is_empty() => None,
-            None => {
-                let summary: String = self.heading.chars().take(MAX_SUMMARY_CHARS).collect();
-                members.insert("summary".to_owned(), summary.into())
-            }
-        };
+        if let Some(time) = time(&self.heading) {
+            members.insert("created_at".to_owned(), time.into());
+        } else if !self.heading.is_empty()
+            && self.heading != NAMELESS
+            && !is_time_of_day(&self.heading)
+        {
+            let summary: String = self.heading.chars().take(MAX_SUMMARY_CHARS).collect();
+            members.insert("summary".to_owned(), summary.into());
+        }
         (self.number, entry::checked(members))
     }
 }
@@ -195,10 +231,57 @@ mod tests {
         assert_eq!(read.len(), 3);
     }
 
+    #[test]
+    fn headings_that_say_nothing_are_no_summary() {
+        for heading in ["14:05", "14:05:09", "Memory", ""] {
+            let read = read(&format!("## {heading}\n\nOwns a parrot\n\n#bird\n"));
+            let expected = json!({ "content": "Owns a parrot", "tags": ["bird"] });
+            assert_eq!(read, [(1, Ok(expected))], "{heading}");
+        }
+        for heading in ["14:5", "Memory lane", "12:00:00:00"] {
+            let read = read(&format!("## {heading}\n\nOwns a parrot\n"));
+            let expected = json!({ "content": "Owns a parrot", "tags": [], "summary": heading });
+            assert_eq!(read, [(1, Ok(expected))]);
+        }
+    }
+
+    #[test]
+    fn times_without_a_zone_are_in_utc() {
+        for (heading, created_at) in [
+            ("2026-02-07T10:30:00.123456", "2026-02-07T10:30:00.123456Z"),
+            ("2026-02-07 10:30:00", "2026-02-07 10:30:00Z"),
+            ("2026-02-07T10:30", "2026-02-07T10:30:00Z"),
+            ("2026-02-07", "2026-02-07T00:00:00Z"),
+        ] {
+            let read = read(&format!("## {heading}\n\nx\n"));
+            let expected = json!({ "content": "x", "tags": [], "created_at": created_at });
+            assert_eq!(read, [(1, Ok(expected))]);
+        }
+    }
+
+    #[test]
+    fn deeper_headings_begin_memories_too() {
+        let text = "## Memory\n\nLikes rain\n### Sub\n\nsub entry\n\n## Title\n\n#### Deep\nx\n### Empty\n## Last\n\ny\n#### \n";
+        let entry =
+            |content, summary| json!({ "content": content, "tags": [], "summary": summary });
+        let empty = || Err("content cannot be empty".to_owned());
+        assert_eq!(
+            read(text),
+            [
+                (1, Ok(json!({ "content": "Likes rain", "tags": [] }))),
+                (4, Ok(entry("sub entry", "Sub"))),
+                (10, Ok(entry("x", "Deep"))),
+                (12, empty()),
+                (13, Ok(entry("y", "Last"))),
+                (16, empty()),
+            ]
+        );
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            content in r"(\PC| ## |#tag|\\|\n){0,60}[a-z]",
+            content in r"(\PC| ## |### |#tag|\\|\n){0,60}[a-z]",
             tags in proptest::collection::vec("[a-z]{1,9}", 0..4),
             at in 0_i64..4_000_000_000_000_000,
         ) {

@@ -24,8 +24,8 @@ const MAX_LINE: usize = 1024 * 1024;
 /// What was read, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Found {
-    /// A memory, and how much it is as JSON.
-    Memory(Value, usize),
+    /// A memory.
+    Memory(Line),
     /// A part of a conversation.
     Part(Part),
     /// A conversation in which nothing was said.
@@ -37,6 +37,17 @@ pub(super) enum Found {
         /// Why not.
         why: String,
     },
+}
+
+/// A memory in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    /// The number of the line where it begins.
+    pub(super) number: u64,
+    /// As the server reads it.
+    pub(super) body: Value,
+    /// How much that is, as JSON.
+    pub(super) bytes: usize,
 }
 
 /// Reads a source to its end, or until `sink` wants no more. Fails where nothing behind a place can be read.
@@ -88,17 +99,23 @@ const fn system(format: Format) -> Option<System> {
     }
 }
 
-fn memory(place: u64, read: Result<Value, String>) -> Found {
+fn memory(number: u64, read: Result<Value, String>) -> Found {
     match read {
-        Ok(value) => {
-            let bytes = value.to_string().len();
-            Found::Memory(value, bytes)
-        }
+        Ok(body) => Found::Memory(Line {
+            number,
+            bytes: body.to_string().len(),
+            body,
+        }),
         Err(why) => Found::Broken {
-            place: format!("line {place}"),
+            place: place(number),
             why,
         },
     }
+}
+
+/// What a line is called.
+pub(super) fn place(number: u64) -> String {
+    format!("line {number}")
 }
 
 /// A memory on each line.

@@ -1,12 +1,12 @@
 //! Sends what is imported to the server, many at a time, and keeps count.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
 
 use super::conversation::MAX_BYTES;
 use super::progress::{Meter, Progress};
-use super::reading::Found;
+use super::reading::{self, Found, Line};
 use crate::cli::output::items;
 use crate::client::{Client, ClientError};
 
@@ -38,7 +38,7 @@ pub(super) struct Tally {
 pub(super) struct Sender<'a> {
     client: &'a Client,
     tally: Tally,
-    memories: Vec<Value>,
+    memories: Vec<Line>,
     parts: Vec<Value>,
     bytes: usize,
 }
@@ -78,10 +78,9 @@ impl<'a> Sender<'a> {
 
     async fn take(&mut self, found: Found) -> Result<(), ClientError> {
         match found {
-            Found::Memory(memory, bytes) => {
-                self.make_room(bytes).await?;
-                self.tally.memories += 1;
-                self.memories.push(memory);
+            Found::Memory(line) => {
+                self.make_room(line.bytes).await?;
+                self.memories.push(line);
             }
             Found::Part(part) => {
                 self.make_room(part.bytes).await?;
@@ -89,14 +88,17 @@ impl<'a> Sender<'a> {
                 self.parts.push(part.body);
             }
             Found::Silence => self.tally.silent += 1,
-            Found::Broken { place, why } => {
-                self.tally.broken += 1;
-                if self.tally.named.len() < NAMED {
-                    self.tally.named.push((place, why));
-                }
-            }
+            Found::Broken { place, why } => self.pass_over(place, why),
         }
         Ok(())
+    }
+
+    /// Notes what cannot be stored.
+    fn pass_over(&mut self, place: String, why: String) {
+        self.tally.broken += 1;
+        if self.tally.named.len() < NAMED {
+            self.tally.named.push((place, why));
+        }
     }
 
     /// Sends what waits where so many bytes more would be too much.
@@ -113,9 +115,7 @@ impl<'a> Sender<'a> {
         self.bytes = 0;
         let memories = std::mem::take(&mut self.memories);
         if !memories.is_empty() {
-            let body = json!({ "memories": memories });
-            let answer = self.post("/v1/memories/import", &body).await?;
-            self.count(&answer);
+            self.send_memories(memories).await?;
         }
         let parts = std::mem::take(&mut self.parts);
         if !parts.is_empty() {
@@ -123,6 +123,31 @@ impl<'a> Sender<'a> {
             let answer = self.post("/api/v1/sessions/import", &body).await?;
             for session in items(&answer, "sessions") {
                 self.count(session);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends memories together; where the server refuses them, in halves, until the one that it refuses stands alone.
+    async fn send_memories(&mut self, lines: Vec<Line>) -> Result<(), ClientError> {
+        let mut waiting = vec![lines];
+        while let Some(mut lines) = waiting.pop() {
+            let memories: Vec<&Value> = lines.iter().map(|line| &line.body).collect();
+            let body = json!({ "memories": memories });
+            match self.post("/v1/memories/import", &body).await {
+                Ok(answer) => {
+                    self.tally.memories += u64::try_from(lines.len()).unwrap_or_default();
+                    self.count(&answer);
+                }
+                Err(error) if !refuses_content(&error) => return Err(error),
+                Err(error) => {
+                    if let [line] = lines.as_slice() {
+                        self.pass_over(reading::place(line.number), error.to_string());
+                    } else {
+                        let later = lines.split_off(lines.len() / 2);
+                        waiting.extend([later, lines]);
+                    }
+                }
             }
         }
         Ok(())
@@ -138,5 +163,69 @@ impl<'a> Sender<'a> {
         let of = |name| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
         self.tally.stored += of("stored");
         self.tally.known += of("known");
+    }
+}
+
+/// Whether the server finds fault with what it was sent.
+fn refuses_content(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Refused {
+            status: StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY,
+            ..
+        }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, HttpResponse, HttpServer, web};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Stores all of a batch, or nothing where one of its memories is bad.
+    async fn store(body: web::Json<Value>) -> HttpResponse {
+        let memories = items(&body, "memories");
+        if memories.iter().any(|memory| memory["content"] == "bad") {
+            let body = json!({ "error": { "message": "one is bad" } });
+            return HttpResponse::UnprocessableEntity().json(body);
+        }
+        HttpResponse::Ok().json(json!({ "stored": memories.len(), "known": 0 }))
+    }
+
+    #[actix_web::test]
+    async fn what_the_server_refuses_is_found_and_the_rest_is_stored() {
+        let server =
+            HttpServer::new(|| App::new().route("/v1/memories/import", web::post().to(store)));
+        let server = server
+            .workers(1)
+            .disable_signals()
+            .bind(("127.0.0.1", 0))
+            .unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let client = Client::new(base, "token".to_owned()).unwrap();
+        let (sink, found) = mpsc::channel(100);
+        for number in 1..=50 {
+            let bad = matches!(number, 1 | 17 | 18 | 50);
+            let line = Line {
+                number,
+                body: json!({ "content": if bad { "bad" } else { "good" } }),
+                bytes: 20,
+            };
+            sink.send(Found::Memory(line)).await.unwrap();
+        }
+        drop(sink);
+        let tally = Sender::new(&client)
+            .run(found, &mut Progress::new(), &Meter::default(), 0)
+            .await
+            .unwrap();
+        assert_eq!((tally.memories, tally.stored, tally.broken), (46, 46, 4));
+        let named = [1, 17, 18, 50].map(|line| (format!("line {line}"), "one is bad".to_owned()));
+        assert_eq!(tally.named, named);
+        handle.stop(false).await;
     }
 }

@@ -93,6 +93,16 @@ pub(super) fn stats(data: &Value) -> String {
         let _ = writeln!(text, "{name:11}  {many:>9}");
     }
     let _ = writeln!(text, "{:11}  {:>9}", "Total", count(data, "total"));
+    if let Some(embedding) = data.get("embedding").filter(|data| !data.is_null()) {
+        let of = |name, all| format!("{} of {}", count(embedding, name), count(embedding, all));
+        let _ = writeln!(
+            text,
+            "\nEmbedded by {}: {} memories, {} messages",
+            printable(field(embedding, "model")),
+            of("memories", "memories_total"),
+            of("turns", "turns_total"),
+        );
+    }
     text
 }
 
@@ -134,4 +144,23 @@ pub(super) fn audit(data: &Value) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn statistics_say_how_far_embedding_has_come() {
+        let by_type = json!([{ "memory_type": "Fact", "count": 3 }]);
+        let plain = json!({ "total": 3, "by_type": by_type, "embedding": null });
+        let counts = "Fact                 3\nTotal                3\n";
+        assert_eq!(stats(&plain), counts);
+        let embedding = json!({ "model": "m", "memories": 2, "memories_total": 3, "turns": 40, "turns_total": 50 });
+        let some = json!({ "total": 3, "by_type": by_type, "embedding": embedding });
+        let words = "\nEmbedded by m: 2 of 3 memories, 40 of 50 messages\n";
+        assert_eq!(stats(&some), format!("{counts}{words}"));
+    }
 }

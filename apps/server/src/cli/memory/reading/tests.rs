@@ -19,7 +19,7 @@ fn all(bytes: &[u8], format: Format) -> (Vec<Found>, Result<(), String>) {
 /// What each thing found is, in short.
 fn short(found: &[Found]) -> Vec<String> {
     let short = |one: &Found| match one {
-        Found::Memory(memory, _) => format!("memory {}", memory["content"].as_str().unwrap()),
+        Found::Memory(line) => format!("memory {}", line.body["content"].as_str().unwrap()),
         Found::Part(part) => format!("part of {}", part.body["id"].as_str().unwrap()),
         Found::Silence => "silence".to_owned(),
         Found::Broken { place, .. } => format!("broken {place}"),
