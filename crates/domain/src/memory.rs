@@ -230,6 +230,11 @@ impl Memory {
         self.sources.first()
     }
 
+    /// When it was last changed or found.
+    pub fn used_at(&self) -> Timestamp {
+        self.updated_at.max(self.accessed_at)
+    }
+
     /// How far it may be believed: as far as the least believable of its sources.
     pub fn trust(&self) -> MemoryTrust {
         let trusted = |source: &MemorySource| source.author.trust() == MemoryTrust::Trusted;
