@@ -93,18 +93,43 @@ async fn memories_are_searched_with_reasons() {
         );
 }
 
+fn alice() -> Caller {
+    Caller::new(
+        UserId::parse("alice").unwrap(),
+        UserRole::Owner,
+        Scopes::full(),
+        CredentialKind::Login,
+    )
+}
+
+#[actix_web::test]
+async fn an_answer_and_its_stream_tell_which_memories_were_recalled() {
+    let site = Site::new().await;
+    let memory = site.services.memory.clone();
+    site.services.chat.remember_with(memory.clone());
+    let id = create(&site, "The favourite tea is green").await["id"].clone();
+    // From now on the index is at hand, and turns do not go without it.
+    let question = "what is my favourite tea?";
+    while memory.recall(&alice(), question, 10_000).await.is_none() {}
+    for _ in 0..3 {
+        site.model.push(Script::answer("Green"));
+    }
+    let body = |message: &str| json!({ "message": message });
+    let answer = site.chat(body(question)).await.json();
+    assert_eq!(answer["recalled"], json!([id]));
+    let stream = site.stream(body(question)).await.body;
+    let event = format!("event: recalled\ndata: {{\"memories\":[{id}]}}\n\n");
+    assert!(stream.contains(&event), "{stream}");
+    let other = site.chat(body("hello")).await.json();
+    assert_eq!(other.get("recalled"), None);
+}
+
 #[actix_web::test]
 async fn a_message_is_trusted_where_its_user_said_it_and_not_where_a_file_did() {
     let site = Site::new().await;
     site.model.push(Script::answer("Noted"));
     let body = json!({ "message": "The kettle is blue", "conversation_id": "here" });
     assert_eq!(site.chat(body).await.status, 200);
-    let alice = Caller::new(
-        UserId::parse("alice").unwrap(),
-        UserRole::Owner,
-        Scopes::full(),
-        CredentialKind::Login,
-    );
     let said = NewMessage {
         name: "m1".to_owned(),
         role: Role::User,
@@ -118,7 +143,7 @@ async fn a_message_is_trusted_where_its_user_said_it_and_not_where_a_file_did() 
         messages: vec![said],
     };
     let sessions = &site.services.sessions;
-    sessions.import(&alice, vec![talk]).await.unwrap();
+    sessions.import(&alice(), vec![talk]).await.unwrap();
     let hits = ask(&site, "/v1/memories/search?q=kettle", ALICE)
         .await
         .json();

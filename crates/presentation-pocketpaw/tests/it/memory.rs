@@ -4,13 +4,14 @@ use actix_web::test::TestRequest;
 use majordomo_application::Caller;
 use majordomo_application::memory::NewMemory;
 use majordomo_domain::{CredentialKind, MemoryAuthor, MemoryKind, MemorySource};
+use majordomo_testkit::Script;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, BOB, World, bearer};
 
 const PREFIXES: [&str; 2] = ["/api/v1/memory", "/api/memory"];
 
-async fn remember(world: &World, content: &str, tags: &[&str]) -> String {
+pub(crate) async fn remember(world: &World, content: &str, tags: &[&str]) -> String {
     remember_as(MemoryKind::Fact, world, content, tags).await
 }
 
@@ -59,6 +60,24 @@ async fn memories_are_listed_and_forgotten() {
             json!([])
         );
     }
+}
+
+#[actix_web::test]
+async fn an_answer_and_its_stream_tell_which_memories_were_recalled() {
+    let world = World::playing([Script::answer("Green"), Script::answer("Green")]).await;
+    let memory = world.services.memory.clone();
+    world.services.chat.remember_with(memory.clone());
+    let id = remember(&world, "The favourite tea is green", &[]).await;
+    // From now on the index is at hand, and turns do not go without it.
+    let operator = Caller::operator(CredentialKind::MasterToken);
+    let question = "what is my favourite tea?";
+    while memory.recall(&operator, question, 10_000).await.is_none() {}
+    let body = json!({ "content": question });
+    let answer = world.post("/api/v1/chat", body.clone()).await.expect(200);
+    assert_eq!(answer["metadata"], json!({ "recalled": [id] }));
+    let stream = world.post("/api/v1/chat/stream", body).await.text;
+    let event = format!("event: recalled\ndata: {{\"memories\":[\"{id}\"]}}\n\n");
+    assert!(stream.contains(&event), "{stream}");
 }
 
 #[actix_web::test]
