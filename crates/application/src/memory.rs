@@ -16,6 +16,7 @@ mod extraction;
 mod index;
 mod indexes;
 mod limits;
+mod quoting;
 mod recall;
 mod sealing;
 mod search;
@@ -32,6 +33,7 @@ pub use exchange::{Imported, MAX_ACCESS_COUNT, MAX_EXPORT, MAX_IMPORT, MemoryImp
 pub(crate) use extraction::AnsweredTurn;
 pub use extraction::Extraction;
 pub use limits::MemoryLimits;
+pub(crate) use quoting::quoted;
 pub use recall::Recollection;
 pub use sealing::SealedMemories;
 pub use search::{Found, MemoryHit, MemorySearch};

@@ -5,7 +5,7 @@ mod merging;
 
 use thiserror::Error;
 
-use crate::{MemoryId, MessageId, RunId, SessionId, Timestamp, UserId};
+use crate::{MemoryId, MessageId, Role, RunId, SessionId, Timestamp, UserId};
 
 pub use ageing::{DECAY_PER_DAY, FORGOTTEN_BELOW};
 pub use merging::{ADDITION, MAX_SOURCES, MERGED_FROM};
@@ -230,6 +230,11 @@ impl Memory {
         self.sources.first()
     }
 
+    /// When it was last changed or found.
+    pub fn used_at(&self) -> Timestamp {
+        self.updated_at.max(self.accessed_at)
+    }
+
     /// How far it may be believed: as far as the least believable of its sources.
     pub fn trust(&self) -> MemoryTrust {
         let trusted = |source: &MemorySource| source.author.trust() == MemoryTrust::Trusted;
@@ -266,11 +271,30 @@ pub struct MemoryTurn {
     /// Position in the conversation.
     pub seq: u64,
     /// Who speaks.
-    pub role: crate::Role,
+    pub role: Role,
     /// What was said.
     pub text: String,
     /// When.
     pub created_at: Timestamp,
+    /// The run it belongs to; `None` for what was imported.
+    pub run: Option<RunId>,
+}
+
+impl MemoryTurn {
+    /// Where it comes from: an imported message is not what the user or the agent said here.
+    pub fn source(&self) -> MemorySource {
+        let author = match (&self.run, self.role) {
+            (None, _) => MemoryAuthor::Import,
+            (Some(_), Role::User) => MemoryAuthor::User,
+            (Some(_), _) => MemoryAuthor::Agent,
+        };
+        MemorySource {
+            author,
+            session: Some(self.session.clone()),
+            message: Some(self.message.clone()),
+            run: self.run.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use majordomo_application::ports::{RepositoryError, SessionMark, TurnRepository};
-use majordomo_domain::{MemoryTurn, MessageId, Role, SessionId, Timestamp, UserId};
+use majordomo_domain::{MemoryTurn, MessageId, Role, RunId, SessionId, Timestamp, UserId};
 
 use super::cached::{Cached, padded};
 use super::error::{Outcome, corrupt, to_stored};
@@ -24,6 +24,7 @@ struct TurnRow {
     role: String,
     text: String,
     created_at: i64,
+    run_id: Option<String>,
 }
 
 impl TryFrom<TurnRow> for MemoryTurn {
@@ -31,6 +32,7 @@ impl TryFrom<TurnRow> for MemoryTurn {
 
     fn try_from(row: TurnRow) -> Result<Self, RepositoryError> {
         let bad = |column| corrupt("messages", column, &row.id);
+        let run = row.run_id.map(RunId::parse).transpose();
         Ok(Self {
             message: MessageId::parse(row.id.as_str()).map_err(|_| bad("id"))?,
             session: SessionId::parse(row.session_id).map_err(|_| bad("session_id"))?,
@@ -38,6 +40,7 @@ impl TryFrom<TurnRow> for MemoryTurn {
             role: Role::parse(&row.role).ok_or_else(|| bad("role"))?,
             created_at: Timestamp::from_micros(row.created_at),
             text: backend::decode_text(row.text),
+            run: run.map_err(|_| bad("run_id"))?,
         })
     }
 }

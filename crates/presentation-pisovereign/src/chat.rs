@@ -40,9 +40,9 @@ pub(crate) async fn chat(
 
 /// POST /v1/chat/stream: Send a chat message and stream the answer
 ///
-/// Events: `message` with `{"delta"}`, then `done` with `{"tokens","conversation_id","id","model"}`, or `error` with
-/// `{"code","message","request_id"}`. Every event has an id; a request with the last one in `Last-Event-ID` gets the rest
-/// of that answer, and its body is not sent to the agent again.
+/// Events: `recalled` with `{"memories"}` where the prompt quotes some, `message` with `{"delta"}`, then `done` with
+/// `{"tokens","conversation_id","id","model"}`, or `error` with `{"code","message","request_id"}`. Every event has an id; a
+/// request with the last one in `Last-Event-ID` gets the rest of that answer, and its body is not sent to the agent again.
 #[api_v2_operation(tags(Chat), operation_id = "chat_stream")]
 pub(crate) async fn stream_chat(
     Authenticated(caller): Authenticated,

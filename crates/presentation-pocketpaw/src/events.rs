@@ -33,8 +33,8 @@ pub(crate) enum StreamFrame {
 /// An event; its name is also the name of the frame.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EventFrame {
-    /// `agent_start`, `thinking`, `thinking_done`, `tool_start`, `tool_result`, `token_usage`, `error`, `agent_end`,
-    /// `health_update`, `budget_warning` or `budget_exhausted`.
+    /// `agent_start`, `recalled`, `thinking`, `thinking_done`, `tool_start`, `tool_result`, `token_usage`, `error`,
+    /// `agent_end`, `health_update`, `budget_warning` or `budget_exhausted`.
     event: &'static str,
     /// `session_key` names the session, `trace_id` the run; the rest depends on the event.
     data: Value,

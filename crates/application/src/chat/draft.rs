@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use majordomo_domain::{MemoryId, ModelRef, Timestamp, Usage};
+use majordomo_domain::{MemoryId, ModelRef, Timestamp, ToolOutput, Usage};
 
 use crate::models::estimate_tokens_of_length;
 use crate::ports::EndedCall;
+use crate::tools::ToolRegistry;
 use crate::usage::{Ending, ModelCall};
 
 /// What has been said so far in a turn.
@@ -22,8 +23,10 @@ pub(super) struct Draft {
     pub(super) open: Option<OpenCall>,
     /// Those that have ended and are not stored yet.
     pub(super) calls: Vec<EndedCall>,
-    /// The memories that the model was told.
+    /// The memories that the prompt quotes.
     pub(super) recalled: Vec<MemoryId>,
+    /// What tools told of earlier, an entry for each line.
+    pub(super) told: Vec<String>,
 }
 
 /// A model call under way, and what the draft held before it.
@@ -34,6 +37,16 @@ pub(super) struct OpenCall {
 }
 
 impl Draft {
+    /// Notes which of these outputs of tools repeat what was said or remembered before.
+    pub(super) fn note_told(&mut self, tools: &ToolRegistry, outputs: &[ToolOutput]) {
+        for output in outputs.iter().filter(|output| !output.is_error) {
+            let tool = tools.find(&output.name);
+            if tool.is_some_and(|tool| tool.is_recollection()) {
+                self.told.extend(output.content.lines().map(str::to_owned));
+            }
+        }
+    }
+
     /// Ends the call under way, where there is one.
     pub(super) fn close(&mut self, ending: Ending, at: Timestamp) {
         let Some(open) = self.open.take() else {

@@ -1,6 +1,8 @@
 //! An accepted turn, and the whole answer for callers that wait for it.
 
-use majordomo_domain::{MessageId, Outcome, RunEventKind, RunId, RunStatus, SessionId, Timestamp};
+use majordomo_domain::{
+    MemoryId, MessageId, Outcome, RunEventKind, RunId, RunStatus, SessionId, Timestamp,
+};
 
 use super::error::ChatError;
 use crate::runs::RunStream;
@@ -27,6 +29,8 @@ pub struct Reply {
     pub message: MessageId,
     /// The answer.
     pub text: String,
+    /// The memories that the prompt quoted.
+    pub recalled: Vec<MemoryId>,
     /// How the run ended.
     pub outcome: Outcome,
     /// When it ended.
@@ -42,7 +46,7 @@ impl Turn {
     /// Waits for the whole answer. A turn that fails without a word is an error; one that breaks off is not: its
     /// outcome tells.
     pub async fn into_reply(mut self) -> Result<Reply, ChatError> {
-        let mut text = String::new();
+        let (mut text, mut recalled) = (String::new(), Vec::new());
         loop {
             let batch = self.stream.next_batch().await?;
             if batch.is_empty() {
@@ -51,8 +55,10 @@ impl Turn {
             for event in batch {
                 match &event.kind {
                     RunEventKind::Text(piece) => text.push_str(piece),
+                    RunEventKind::Recalled(memories) => recalled.clone_from(memories),
                     RunEventKind::Finished(outcome) => {
-                        return self.reply(text, outcome.clone(), event.at);
+                        let reply = self.reply(text, outcome.clone(), event.at)?;
+                        return Ok(Reply { recalled, ..reply });
                     }
                     _ => {}
                 }
@@ -78,6 +84,7 @@ impl Turn {
             session: self.session,
             message,
             text,
+            recalled: Vec::new(),
             outcome,
             finished_at,
         })

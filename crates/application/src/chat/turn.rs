@@ -149,6 +149,7 @@ impl ChatService {
             said: turn.message.text.clone(),
             answered: draft.text.clone(),
             recalled: draft.recalled.clone(),
+            told: draft.told.clone(),
         })
     }
 
@@ -199,6 +200,7 @@ impl ChatService {
             // The last call is stored with the end of the run, which may be far away.
             self.accounting.keep(draft.calls.drain(..));
             let outputs = self.call_tools(turn, &step.calls, writer).await?;
+            draft.note_told(&self.tools, &outputs);
             if breaker.note(&step.calls, &outputs) && config.loop_breaker {
                 return Err(End::failed(
                     "loop",
@@ -408,6 +410,8 @@ impl ChatService {
         let context = ToolContext {
             caller: turn.caller.clone(),
             session: turn.run.session.clone(),
+            message: turn.message.id.clone(),
+            run: turn.run.id.clone(),
         };
         let outputs = if tools().flatten().all(|tool| tool.is_parallel()) {
             join_all(calls.iter().map(|call| self.call_tool(&context, call))).await

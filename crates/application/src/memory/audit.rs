@@ -86,15 +86,11 @@ impl Findings {
             self.named.push(Finding {
                 id: memory.id.clone(),
                 summary: memory.summary.clone(),
-                used_at: used_at(memory),
+                used_at: memory.used_at(),
                 like,
             });
         }
     }
-}
-
-fn used_at(memory: &Memory) -> Timestamp {
-    memory.updated_at.max(memory.accessed_at)
 }
 
 /// What is gathered while the memories are read.
@@ -178,7 +174,7 @@ impl MemoryService {
                 if let Some(id) = reading.take(memory) {
                     duplicates.add(memory, Some(Likeness { id, share: 1.0 }), limit);
                 }
-                if now.since(used_at(memory)) >= query.stale_after {
+                if now.since(memory.used_at()) >= query.stale_after {
                     stale.add(memory, None, limit);
                 }
                 if origins.are_gone(memory) {
@@ -240,7 +236,7 @@ impl MemoryService {
                 Some(memory) => findings.named.push(Finding {
                     id: id.clone(),
                     summary: memory.summary.clone(),
-                    used_at: used_at(memory),
+                    used_at: memory.used_at(),
                     like: Some(like),
                 }),
                 // It was forgotten meanwhile.

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Most that is shown to the model of what the user said, and of what was answered, in characters.
 const MAX_SAID: usize = 8_000;
 const MAX_ANSWERED: usize = 2_000;
+/// And of what tools told of earlier, in bytes.
+const MAX_TOLD: usize = 8_000;
 /// Shorter messages tell nothing that lasts.
 const LEAST_SAID: usize = 12;
 /// Facts of one turn at most, and characters of one.
@@ -34,7 +36,7 @@ const MAX_FACT_CHARS: usize = 500;
 /// Most that the model may write, in tokens, and is read of it, in bytes.
 const MAX_TOKENS: u32 = 1_000;
 const MAX_ANSWER: usize = 16 * 1024;
-/// A fact of which this share is known from what the turn recalled is not new.
+/// A fact of which this share is known from what the turn recalled, or from one thing that a tool told, is not new.
 const KNOWN: f64 = 0.7;
 
 const INSTRUCTIONS: &str = "You keep the long-term memory of an assistant. You are given JSON: what a user said, what \
@@ -57,6 +59,8 @@ pub(crate) struct AnsweredTurn {
     pub(crate) answered: String,
     /// The memories that the answer was given with.
     pub(crate) recalled: Vec<MemoryId>,
+    /// What tools told of earlier conversations and memories, an entry for each line.
+    pub(crate) told: Vec<String>,
 }
 
 /// Reads what users said once they have been answered.
@@ -134,7 +138,8 @@ impl Reader {
         let facts = facts(&answer).ok_or(ExtractionError::Malformed)?;
         let known = known.join("\n");
         for fact in facts.into_iter().take(MAX_FACTS) {
-            if words::share_known(&fact.content, &known) >= KNOWN {
+            let in_text = |text: &str| words::share_known(&fact.content, text) >= KNOWN;
+            if in_text(&known) || turn.told.iter().any(|line| in_text(line)) {
                 continue;
             }
             let source = MemorySource {
@@ -159,11 +164,18 @@ impl Reader {
 
     async fn ask(&self, turn: &AnsweredTurn, known: &[String]) -> Result<String, ExtractionError> {
         let model = self.completions.find(&turn.caller, &self.model)?.model;
+        let mut left = MAX_TOLD;
+        let told = turn.told.iter().take_while(|line| {
+            let fits = line.len() <= left;
+            left = left.saturating_sub(line.len());
+            fits
+        });
+        let remembered: Vec<&String> = known.iter().chain(told).collect();
         let cut = |text: &str, most| text.chars().take(most).collect::<String>();
         let data = json!({
             "user": cut(&turn.said, MAX_SAID),
             "assistant": cut(&turn.answered, MAX_ANSWERED),
-            "remembered": known,
+            "remembered": remembered,
         });
         let messages = vec![
             ModelMessage::System(INSTRUCTIONS.to_owned()),

@@ -1,6 +1,5 @@
 //! What is remembered, for the prompt of a chat turn: quick or not at all.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use majordomo_domain::{Memory, MemoryId, Scope};
 
 use super::dates::named_time;
 use super::index::RankingQuery;
+use super::quoting::quoted;
 use super::search::{Found, MemoryHit};
 use super::service::MemoryService;
 use crate::caller::Caller;
@@ -145,22 +145,10 @@ fn quote(hits: &[MemoryHit], budget: u64) -> Option<Recollection> {
 
 fn line(number: usize, memory: &Memory, relevance: f64) -> String {
     let percent = (relevance.clamp(0.0, 1.0) * 100.0).round();
-    let mut line = String::new();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        line,
-        "{number}. [{}] (relevance: {percent}%, {}): ",
+    format!(
+        "{number}. [{}] (relevance: {percent}%, {}): {}\n",
         memory.kind.label(),
-        memory.trust().as_str()
-    );
-    for c in memory.content.chars().take(MAX_CHARS) {
-        line.push(match c {
-            '<' => '‹',
-            '>' => '›',
-            c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' => ' ',
-            c => c,
-        });
-    }
-    line.push('\n');
-    line
+        memory.trust().as_str(),
+        quoted(&memory.content, MAX_CHARS)
+    )
 }

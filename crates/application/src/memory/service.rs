@@ -387,14 +387,17 @@ impl MemoryService {
         }
     }
 
-    /// Forgets everything that is older than `age`, and counts it.
+    /// Forgets what was said in passing ([`MemoryKind::Context`]) and neither changed nor found for `age`, and counts it.
+    /// Facts, preferences and the like stay however old they are.
     pub async fn prune(&self, caller: &Caller, age: Duration) -> Result<u64, MemoryError> {
         caller.require_change(Scope::Memory)?;
         let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
         let before = self.clock.now().as_micros().saturating_sub(micros);
         let before = Timestamp::from_micros(before);
         let old = self
-            .select(&caller.user, |memory| memory.created_at < before)
+            .select(&caller.user, |memory| {
+                memory.kind == MemoryKind::Context && memory.used_at() < before
+            })
             .await?;
         let mut pruned = 0;
         for ids in old.chunks(usize::try_from(PAGE).unwrap_or(1)) {

@@ -1,7 +1,7 @@
 //! What an agent can do besides talking.
 
 use async_trait::async_trait;
-use majordomo_domain::{AuditRecord, SessionId, Timestamp};
+use majordomo_domain::{AuditRecord, MessageId, RunId, SessionId, Timestamp};
 use thiserror::Error;
 
 use super::ToolSpec;
@@ -14,6 +14,10 @@ pub struct ToolContext {
     pub caller: Caller,
     /// The session the call was made in.
     pub session: SessionId,
+    /// The message that is being answered.
+    pub message: MessageId,
+    /// The run that answers it.
+    pub run: RunId,
 }
 
 impl ToolContext {
@@ -44,6 +48,10 @@ pub trait Tool: Send + Sync {
     /// Whether calls of this tool may run at the same time as others of the same step.
     fn is_parallel(&self) -> bool {
         true
+    }
+    /// Whether what it returns was said or remembered before: nothing is learnt from it anew.
+    fn is_recollection(&self) -> bool {
+        false
     }
     /// Whether a call may be repeated when it is unknown whether it was made (after a crash).
     fn is_idempotent(&self) -> bool;

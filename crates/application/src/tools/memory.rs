@@ -1,13 +1,16 @@
 //! Lets the model remember, recall and forget for its user.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use majordomo_domain::{MemoryAuthor, MemoryId, MemoryKind, MemorySource};
+use majordomo_domain::{MemoryAuthor, MemoryId, MemoryKind, MemorySource, RunId};
 use serde_json::{Value, json};
 
 use crate::error::ServiceError as _;
-use crate::memory::{Found, MemoryError, MemorySearch, MemoryService, NewMemory};
+use crate::memory::{
+    Found, MemoryError, MemoryHit, MemorySearch, MemoryService, NewMemory, quoted,
+};
 use crate::ports::{Tool, ToolContext, ToolError, ToolSpec};
 
 /// Hits returned when the model names no number, and at most.
@@ -18,6 +21,15 @@ const SHOWN: usize = 1_000;
 
 fn failed(error: &MemoryError) -> ToolError {
     ToolError::Failed(error.public_message())
+}
+
+/// How a search is refused: in the model's words, whose question is called `query`.
+fn refused(error: &MemoryError) -> ToolError {
+    let MemoryError::Invalid(fields) = error else {
+        return failed(error);
+    };
+    let problems = fields.iter().map(|field| format!("query {}", field.error));
+    ToolError::Arguments(problems.collect::<Vec<_>>().join("; "))
 }
 
 fn text<'a>(arguments: &'a Value, name: &str) -> Result<&'a str, ToolError> {
@@ -81,8 +93,10 @@ impl Tool for Remember {
             importance: arguments.get("importance").and_then(Value::as_f64),
             tags: tags.map(str::to_owned).collect(),
             source: MemorySource {
+                author: MemoryAuthor::Agent,
                 session: Some(context.session.clone()),
-                ..MemorySource::of(MemoryAuthor::Agent)
+                message: Some(context.message.clone()),
+                run: Some(context.run.clone()),
             },
             created_at: None,
         };
@@ -133,41 +147,68 @@ impl Tool for Recall {
         true
     }
 
+    fn is_recollection(&self) -> bool {
+        true
+    }
+
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<String, ToolError> {
         let limit = arguments.get("limit").and_then(Value::as_u64);
         let limit = limit.and_then(|limit| u32::try_from(limit).ok());
+        let limit = limit.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
         let search = MemorySearch {
             text: text(&arguments, "query")?.to_owned(),
-            limit: limit.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS),
+            // The message that is being answered says what is asked and is left out.
+            limit: limit + 1,
             turns: true,
         };
         let hits = self.memory.search(&context.caller, &search).await;
-        let hits = hits.map_err(|error| failed(&error))?;
-        if hits.is_empty() {
+        let hits = hits.map_err(|error| refused(&error))?;
+        let lines: Vec<String> = hits
+            .iter()
+            .filter(|hit| !is_of_run(hit, &context.run))
+            .zip(0..limit)
+            .map(|(hit, _)| line(&hit.found))
+            .collect();
+        if lines.is_empty() {
             return Ok("Nothing found.".to_owned());
         }
-        let lines = hits.iter().map(|hit| match &hit.found {
-            Found::Memory(memory) => format!(
-                "[{}] {} {}: {}",
-                memory.created_at,
-                memory.kind.label(),
-                memory.id,
-                shown(&memory.content)
-            ),
-            Found::Turn(turn) => format!(
-                "[{}] {} in {}: {}",
-                turn.created_at,
-                turn.role.as_str(),
-                turn.session,
-                shown(&turn.text)
-            ),
-        });
-        Ok(lines.collect::<Vec<_>>().join("\n"))
+        Ok(lines.join("\n"))
     }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
+fn is_of_run(hit: &MemoryHit, run: &RunId) -> bool {
+    matches!(&hit.found, Found::Turn(turn) if turn.run.as_ref() == Some(run))
+}
+
+/// A hit in one line: when, what, from whom, how far it may be believed, and the beginning of its text.
+fn line(found: &Found) -> String {
+    match found {
+        Found::Memory(memory) => {
+            let sources = memory.sources.iter();
+            let authors: BTreeSet<&str> = sources.map(|source| source.author.as_str()).collect();
+            format!(
+                "[{}] {} {} ({}, {}): {}",
+                memory.created_at,
+                memory.kind.label(),
+                memory.id,
+                authors.into_iter().collect::<Vec<_>>().join(" and "),
+                memory.trust().as_str(),
+                quoted(&memory.content, SHOWN)
+            )
+        }
+        Found::Turn(turn) => {
+            let author = turn.source().author;
+            format!(
+                "[{}] {} in {} ({}, {}): {}",
+                turn.created_at,
+                turn.role.as_str(),
+                turn.session,
+                author.as_str(),
+                author.trust().as_str(),
+                quoted(&turn.text, SHOWN)
+            )
+        }
+    }
 }
 
 /// Forgets a memory of the user's.

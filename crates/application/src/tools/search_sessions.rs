@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use majordomo_domain::Scope;
+use majordomo_domain::{Scope, SessionTitle};
 use serde_json::{Value, json};
 
+use crate::memory::quoted;
 use crate::ports::{SearchQuery, SessionRepository, Tool, ToolContext, ToolError, ToolSpec};
 
 /// Hits returned at most.
 const MAX_HITS: u32 = 20;
 /// Hits returned when the model names no number.
 const DEFAULT_HITS: u32 = 5;
+/// Characters shown of a hit.
+const SHOWN: usize = 200;
 
 /// Full-text search over the caller's sessions.
 pub struct SearchSessions {
@@ -50,6 +53,10 @@ impl Tool for SearchSessions {
         true
     }
 
+    fn is_recollection(&self) -> bool {
+        true
+    }
+
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<String, ToolError> {
         context
             .caller
@@ -63,9 +70,11 @@ impl Tool for SearchSessions {
             .get("limit")
             .and_then(Value::as_u64)
             .and_then(|limit| u32::try_from(limit).ok());
+        let limit = limit.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
         let query = SearchQuery {
             text: text.to_owned(),
-            limit: limit.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS),
+            // The message that is being answered is left out.
+            limit: limit + 1,
         };
         let hits = self
             .sessions
@@ -78,19 +87,23 @@ impl Tool for SearchSessions {
                 );
                 ToolError::Failed("the search is unavailable".to_owned())
             })?;
-        if hits.is_empty() {
+        let earlier = hits.iter().filter(|hit| hit.message != context.message);
+        let lines: Vec<String> = earlier
+            .zip(0..limit)
+            .map(|(hit, _)| {
+                format!(
+                    "[{}] {} in \"{}\" ({}): {}",
+                    hit.created_at,
+                    hit.role.as_str(),
+                    quoted(&hit.title, SessionTitle::MAX_CHARS),
+                    hit.session,
+                    quoted(&hit.snippet, SHOWN)
+                )
+            })
+            .collect();
+        if lines.is_empty() {
             return Ok("Nothing found.".to_owned());
         }
-        let lines = hits.iter().map(|hit| {
-            format!(
-                "[{}] {} in \"{}\" ({}): {}",
-                hit.created_at,
-                hit.role.as_str(),
-                hit.title,
-                hit.session,
-                hit.snippet
-            )
-        });
-        Ok(lines.collect::<Vec<_>>().join("\n"))
+        Ok(lines.join("\n"))
     }
 }

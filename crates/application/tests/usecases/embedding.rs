@@ -461,6 +461,10 @@ async fn an_imported_conversation_is_embedded_at_once() {
         text: text.to_owned(),
         created_at: at(-1_000_000),
     };
+    let instructions = NewMessage {
+        role: Role::System,
+        ..said("0", "Be brief")
+    };
     let talk = |messages| NewConversation {
         session: session_id("old"),
         title: None,
@@ -469,11 +473,12 @@ async fn an_imported_conversation_is_embedded_at_once() {
     };
     let ann = support::caller("ann");
     let first = vec![said("1", "The car broke down")];
-    let both = vec![
+    let all = vec![
+        instructions,
         said("1", "The car broke down"),
         said("2", "Dinner was cold"),
     ];
-    for (messages, stored, known, turns) in [(first, 1, 0, 1), (both, 1, 1, 2)] {
+    for (messages, stored, known, turns) in [(first, 1, 0, 1), (all, 2, 1, 2)] {
         let imported = door.sessions.import(&ann, vec![talk(messages)]).await;
         let expected = ImportedSession {
             session: session_id("old"),

@@ -113,6 +113,46 @@ async fn what_was_recalled_is_not_extracted_again() {
     );
 }
 
+/// Neither memories nor earlier messages are learnt again when a tool told of them; what is said now is.
+#[tokio::test]
+async fn what_tools_recalled_is_not_extracted_again() {
+    for (tool, query) in [
+        ("recall", "orchestra Berta Oslo"),
+        ("search_sessions", "Berta"),
+    ] {
+        let arguments = format!(r#"{{"query": "{query}"}}"#);
+        let facts = r#"{"facts": [{"content": "The sister Berta moved to Oslo in March"}, {"content": "Dan was born today"}]}"#;
+        let (world, memory) = learning([
+            Script::answer("I see"),
+            Script::answer(r#"{"facts": []}"#),
+            Script::tool_call("c1", tool, &arguments),
+            Script::answer("She lives in Oslo"),
+            Script::answer(facts),
+        ]);
+        chat(&world, &alice(), "My sister Berta moved to Oslo in March").await;
+        asked(&world, 2).await;
+        let new = "What do you know of my family? Berta has a son, Dan was born today";
+        chat(&world, &alice(), new).await;
+        asked(&world, 5).await;
+        let contents: Vec<String> = memories(&memory)
+            .await
+            .into_iter()
+            .map(|memory| memory.content)
+            .collect();
+        assert_eq!(contents, ["Dan was born today"], "{tool}");
+        let requests = world.model.requests();
+        let ModelMessage::User { text, .. } = &requests[4].messages[1] else {
+            panic!("{:?}", requests[4]);
+        };
+        let told: serde_json::Value = serde_json::from_str(text).unwrap();
+        let told = told["remembered"].to_string();
+        assert!(
+            told.contains("moved to Oslo") && !told.contains("Dan"),
+            "{told}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_answer_does_not_wait_for_what_is_learnt_from_it() {
     let gate = Gate::closed();

@@ -455,26 +455,54 @@ async fn fading_happens_once_a_day_and_ends_in_forgetting() {
     );
 }
 
+/// A memory of what was said in passing.
+fn in_passing(content: &str) -> NewMemory {
+    NewMemory {
+        kind: MemoryKind::Context,
+        ..remembering(content)
+    }
+}
+
 #[tokio::test]
-async fn pruning_forgets_what_is_old() {
+async fn pruning_forgets_only_what_was_said_in_passing_and_not_used_for_long() {
     let world = world();
     let ann = caller("ann");
-    world.memory.create(&ann, remembering("old")).await.unwrap();
-    world.clock.advance(Duration::from_hours(48));
-    world
-        .memory
-        .create(&ann, remembering("fresh"))
-        .await
-        .unwrap();
-    assert_eq!(
-        world
-            .memory
-            .prune(&ann, Duration::from_hours(24))
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(world.texts("ann", "old fresh").await, ["fresh"]);
+    let day = Duration::from_hours(24);
+    let create = async |new| world.memory.create(&ann, new).await.unwrap().memory.id;
+    create(in_passing("old chatter")).await;
+    create(remembering("old passport number")).await;
+    let changed = create(in_passing("old plan")).await;
+    let found = create(in_passing("old umbrella")).await;
+    world.clock.advance(2 * day);
+    let change = MemoryChange {
+        tags: Some(vec!["kept".to_owned()]),
+        ..MemoryChange::default()
+    };
+    world.memory.update(&ann, &changed, change).await.unwrap();
+    let search = MemorySearch {
+        text: "umbrella".to_owned(),
+        limit: 1,
+        turns: false,
+    };
+    world.memory.search(&ann, &search).await.unwrap();
+    world.memory.close().await;
+    let found = world.memory.get(&ann, &found).await.unwrap();
+    assert_eq!(found.access_count, 1);
+    create(NewMemory {
+        created_at: Some(at(-1_000_000)),
+        ..in_passing("old words of a new file")
+    })
+    .await;
+    assert_eq!(world.memory.prune(&ann, day).await.unwrap(), 1);
+    let mut left = world.texts("ann", "old").await;
+    left.sort();
+    let expected = [
+        "old passport number",
+        "old plan",
+        "old umbrella",
+        "old words of a new file",
+    ];
+    assert_eq!(left, expected);
 }
 
 #[tokio::test]

@@ -31,6 +31,27 @@ fn after(memory: &Memory, secs: i64) -> Timestamp {
 }
 
 #[test]
+fn only_what_the_user_said_here_is_trusted() {
+    let turn = |role, run: Option<&str>| MemoryTurn {
+        message: MessageId::parse("m").unwrap(),
+        session: SessionId::parse("s").unwrap(),
+        seq: 1,
+        role,
+        text: "x".to_owned(),
+        created_at: Timestamp::EPOCH,
+        run: run.map(|run| RunId::parse(run).unwrap()),
+    };
+    let author = |role, run| turn(role, run).source().author;
+    assert_eq!(author(Role::User, Some("r")), MemoryAuthor::User);
+    assert_eq!(author(Role::Assistant, Some("r")), MemoryAuthor::Agent);
+    for role in [Role::User, Role::Assistant, Role::System] {
+        let source = turn(role, None).source();
+        assert_eq!(source.author, MemoryAuthor::Import);
+        assert_eq!(source.author.trust(), MemoryTrust::Untrusted);
+    }
+}
+
+#[test]
 fn a_day_takes_a_twentieth() {
     let memory = memory("x");
     assert_eq!(memory.faded(after(&memory, DAY - 1)), None);

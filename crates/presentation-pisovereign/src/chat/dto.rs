@@ -1,7 +1,7 @@
 //! The bodies of `/v1/chat` and what they mean.
 
 use majordomo_application::chat::{ChatError, Reply, SendMessage, WhenBusy};
-use majordomo_domain::{Channel, Outcome, RunOptions, RunStatus, SessionId, Usage};
+use majordomo_domain::{Channel, MemoryId, Outcome, RunOptions, RunStatus, SessionId, Usage};
 use majordomo_presentation_http::session_id::{ID_PATTERN, session_id};
 use majordomo_presentation_http::{ApiError, ErrorClass, FieldIssue, Location};
 use schemars::JsonSchema;
@@ -160,6 +160,9 @@ pub(crate) struct ChatResponse {
     tokens: Tokens,
     /// When it was whole; RFC 3339, UTC.
     created_at: String,
+    /// The ids of the memories that the prompt quoted; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recalled: Vec<String>,
 }
 
 impl TryFrom<Reply> for ChatResponse {
@@ -178,6 +181,11 @@ impl TryFrom<Reply> for ChatResponse {
             model: model_of(&reply.outcome).to_owned(),
             tokens: reply.outcome.usage.into(),
             created_at: reply.finished_at.to_rfc3339(),
+            recalled: reply
+                .recalled
+                .into_iter()
+                .map(MemoryId::into_string)
+                .collect(),
         })
     }
 }

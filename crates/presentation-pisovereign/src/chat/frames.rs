@@ -1,7 +1,7 @@
 //! What a run's events look like in the stream.
 
 use majordomo_application::ServiceError as _;
-use majordomo_domain::{Outcome, Run, RunEvent, RunEventKind};
+use majordomo_domain::{MemoryId, Outcome, Run, RunEvent, RunEventKind};
 use majordomo_presentation_http::sse::Frame;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +13,11 @@ use crate::error::code_of_kind;
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum StreamPayload<'a> {
+    /// `recalled`: the prompt quotes memories. Before the answer; left out where there are none.
+    Recalled {
+        /// Their ids.
+        memories: Vec<&'a str>,
+    },
     /// `message`: a piece of the answer.
     Message {
         /// The piece.
@@ -47,9 +52,12 @@ pub(crate) fn render(run: &Run, event: &RunEvent) -> Option<Frame> {
             Some(Frame::json(&StreamPayload::Message { delta }).event("message"))
         }
         RunEventKind::Finished(outcome) => Some(last(run, outcome)),
+        RunEventKind::Recalled(memories) => {
+            let memories = memories.iter().map(MemoryId::as_str).collect();
+            Some(Frame::json(&StreamPayload::Recalled { memories }).event("recalled"))
+        }
         RunEventKind::Started
         | RunEventKind::Hop(_)
-        | RunEventKind::Recalled(_)
         | RunEventKind::Reasoning(_)
         | RunEventKind::ToolCalled(_)
         | RunEventKind::ToolReturned(_) => None,

@@ -224,15 +224,7 @@ impl From<&Memory> for MemoryResponse {
 
 impl From<&MemoryTurn> for MemoryResponse {
     fn from(turn: &MemoryTurn) -> Self {
-        let author = match turn.role {
-            majordomo_domain::Role::User => MemoryAuthor::User,
-            _ => MemoryAuthor::Agent,
-        };
-        let source = MemorySource {
-            session: Some(turn.session.clone()),
-            message: Some(turn.message.clone()),
-            ..MemorySource::of(author)
-        };
+        let source = turn.source();
         let at = turn.created_at.to_rfc3339();
         Self {
             id: turn.message.to_string(),
@@ -245,7 +237,7 @@ impl From<&MemoryTurn> for MemoryResponse {
             created_at: at.clone(),
             updated_at: at,
             sources: vec![SourceResponse::from(&source)],
-            trust: author.trust().as_str(),
+            trust: source.author.trust().as_str(),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! `/v1/memories`.
 
 use actix_web::test::TestRequest;
-use majordomo_domain::Scope;
+use majordomo_application::Caller;
+use majordomo_application::chat::{NewConversation, NewMessage};
+use majordomo_domain::{CredentialKind, Role, Scope, Scopes, UserId, UserRole};
+use majordomo_testkit::Script;
+use majordomo_testkit::builders::{at, session_id};
 use serde_json::{Value, json};
 
 use crate::support::{ALICE, Answer, BOB, Site, bearer, failure, get, post, wrong_fields};
@@ -87,6 +91,88 @@ async fn memories_are_searched_with_reasons() {
             422,
             &wrong_fields(&[("limit", "must be between 1 and 100")]),
         );
+}
+
+fn alice() -> Caller {
+    Caller::new(
+        UserId::parse("alice").unwrap(),
+        UserRole::Owner,
+        Scopes::full(),
+        CredentialKind::Login,
+    )
+}
+
+#[actix_web::test]
+async fn an_answer_and_its_stream_tell_which_memories_were_recalled() {
+    let site = Site::new().await;
+    let memory = site.services.memory.clone();
+    site.services.chat.remember_with(memory.clone());
+    let id = create(&site, "The favourite tea is green").await["id"].clone();
+    // From now on the index is at hand, and turns do not go without it.
+    let question = "what is my favourite tea?";
+    while memory.recall(&alice(), question, 10_000).await.is_none() {}
+    for _ in 0..3 {
+        site.model.push(Script::answer("Green"));
+    }
+    let body = |message: &str| json!({ "message": message });
+    let answer = site.chat(body(question)).await.json();
+    assert_eq!(answer["recalled"], json!([id]));
+    let stream = site.stream(body(question)).await.body;
+    let event = format!("event: recalled\ndata: {{\"memories\":[{id}]}}\n\n");
+    assert!(stream.contains(&event), "{stream}");
+    let other = site.chat(body("hello")).await.json();
+    assert_eq!(other.get("recalled"), None);
+}
+
+#[actix_web::test]
+async fn a_message_is_trusted_where_its_user_said_it_and_not_where_a_file_did() {
+    let site = Site::new().await;
+    site.model.push(Script::answer("Noted"));
+    let body = json!({ "message": "The kettle is blue", "conversation_id": "here" });
+    assert_eq!(site.chat(body).await.status, 200);
+    let said = NewMessage {
+        name: "m1".to_owned(),
+        role: Role::User,
+        text: "The kettle is mine".to_owned(),
+        created_at: at(0),
+    };
+    let talk = NewConversation {
+        session: session_id("there"),
+        title: None,
+        created_at: None,
+        messages: vec![said],
+    };
+    let sessions = &site.services.sessions;
+    sessions.import(&alice(), vec![talk]).await.unwrap();
+    let hits = ask(&site, "/v1/memories/search?q=kettle", ALICE)
+        .await
+        .json();
+    let mut shown: Vec<_> = hits
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| {
+            let source = &hit["sources"][0];
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (
+                text(&hit["content"]),
+                text(&source["author"]),
+                source["run_id"].is_null(),
+                text(&hit["trust"]),
+            )
+        })
+        .collect();
+    shown.sort_unstable();
+    let hit = |content: &str, author: &str, imported, trust: &str| {
+        let [content, author, trust] = [content, author, trust].map(str::to_owned);
+        (content, author, imported, trust)
+    };
+    let expected = [
+        hit("Noted", "agent", false, "untrusted"),
+        hit("The kettle is blue", "user", false, "trusted"),
+        hit("The kettle is mine", "import", true, "untrusted"),
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[actix_web::test]

@@ -2,7 +2,7 @@
 
 use majordomo_application::chat::{ChatError, Reply, SendMessage, WhenBusy};
 use majordomo_application::error::INTERNAL_MESSAGE;
-use majordomo_domain::{Channel, RunOptions, RunStatus, SessionId, Usage};
+use majordomo_domain::{Channel, MemoryId, RunOptions, RunStatus, SessionId, Usage};
 use majordomo_presentation_http::{ApiError, ErrorClass};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,11 @@ pub(crate) struct ChatResponse {
 #[derive(Debug, Serialize, JsonSchema)]
 struct ChatMetadata {
     /// Media that were left out because they are no pictures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored_media: Vec<String>,
+    /// The ids of the memories that the prompt quoted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recalled: Vec<String>,
 }
 
 impl ChatResponse {
@@ -108,11 +112,17 @@ impl ChatResponse {
                 message: outcome.error.unwrap_or_else(|| INTERNAL_MESSAGE.to_owned()),
             });
         }
+        let recalled = reply.recalled.into_iter().map(MemoryId::into_string);
+        let metadata = ChatMetadata {
+            ignored_media,
+            recalled: recalled.collect(),
+        };
+        let tells = !metadata.ignored_media.is_empty() || !metadata.recalled.is_empty();
         Ok(Self {
             session_id: wire_id(&reply.session),
             content: reply.text,
             usage: outcome.usage.into(),
-            metadata: (!ignored_media.is_empty()).then_some(ChatMetadata { ignored_media }),
+            metadata: tells.then_some(metadata),
         })
     }
 }

@@ -22,6 +22,11 @@ pub(crate) enum StreamEvent {
         /// Names the session.
         session_id: String,
     },
+    /// `recalled`: the prompt quotes memories.
+    Recalled {
+        /// Their ids.
+        memories: Vec<String>,
+    },
     /// `thinking`: a piece of the reasoning.
     Thinking {
         /// The piece.
@@ -67,6 +72,7 @@ impl StreamEvent {
     fn name(&self) -> &'static str {
         match self {
             Self::Start { .. } => "stream_start",
+            Self::Recalled { .. } => "recalled",
             Self::Thinking { .. } => "thinking",
             Self::Chunk { .. } => "chunk",
             Self::ToolStart { .. } => "tool_start",
@@ -98,7 +104,10 @@ fn start(run: &Run) -> StreamEvent {
 fn told(run: &Run, event: &RunEvent) -> Option<StreamEvent> {
     Some(match &event.kind {
         RunEventKind::Started => start(run),
-        RunEventKind::Hop(_) | RunEventKind::Recalled(_) => return None,
+        RunEventKind::Hop(_) => return None,
+        RunEventKind::Recalled(memories) => StreamEvent::Recalled {
+            memories: memories.iter().map(ToString::to_string).collect(),
+        },
         RunEventKind::Text(piece) => StreamEvent::Chunk {
             content: piece.clone(),
             kind: "text",

@@ -58,7 +58,7 @@ pub(crate) struct ChangeMemoryRequest {
 /// What to forget.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct PruneRequest {
-    /// Everything older than so many days; 30 when missing.
+    /// What was neither changed nor found for so many days; 30 when missing.
     #[schemars(range(min = 1, max = 3650))]
     older_than_days: Option<i64>,
 }
@@ -68,7 +68,7 @@ pub(crate) struct PruneRequest {
 pub(crate) struct PrunedResponse {
     /// Always true.
     ok: bool,
-    /// Older than so many days.
+    /// Not used for so many days.
     older_than_days: i64,
     /// How many memories.
     deleted_daily_memories: u64,
@@ -178,7 +178,7 @@ pub(crate) async fn memory_graph_drawing(
     Ok(Media::new(TagGraph::of(&memories).shown().to_svg()))
 }
 
-/// POST /api/memory/prune: forgets every memory older than so many days
+/// POST /api/memory/prune: forgets memories of the type `context` that were not used for so many days
 #[api_v2_operation(tags(Dashboard), operation_id = "prune_memories")]
 pub(crate) async fn prune_memories(
     Authenticated(caller): Authenticated,

@@ -2,7 +2,7 @@
 
 use majordomo_application::error::INTERNAL_MESSAGE;
 use majordomo_domain::{
-    Outcome, Run, RunEvent, RunEventKind, RunStatus, ToolCall, ToolOutput, Usage,
+    MemoryId, Outcome, Run, RunEvent, RunEventKind, RunStatus, ToolCall, ToolOutput, Usage,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -121,6 +121,9 @@ enum Detail<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<&'a str>,
     },
+    Recalled {
+        memories: Vec<&'a str>,
+    },
     Thinking {
         content: &'a str,
     },
@@ -178,7 +181,11 @@ fn dashboard<'a>(run: &'a Run, event: &'a RunEventKind) -> Vec<DashboardFrame<'a
             ]
         }
         // Another model takes over; what comes next tells the rest.
-        RunEventKind::Hop(_) | RunEventKind::Recalled(_) => Vec::new(),
+        RunEventKind::Hop(_) => Vec::new(),
+        RunEventKind::Recalled(memories) => {
+            let memories = memories.iter().map(MemoryId::as_str).collect();
+            vec![system_event(run, "recalled", Detail::Recalled { memories })]
+        }
         RunEventKind::Text(content) => vec![DashboardFrame::Message {
             content,
             is_stream_chunk: true,

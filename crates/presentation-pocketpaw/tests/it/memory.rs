@@ -4,18 +4,23 @@ use actix_web::test::TestRequest;
 use majordomo_application::Caller;
 use majordomo_application::memory::NewMemory;
 use majordomo_domain::{CredentialKind, MemoryAuthor, MemoryKind, MemorySource};
+use majordomo_testkit::Script;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, BOB, World, bearer};
 
 const PREFIXES: [&str; 2] = ["/api/v1/memory", "/api/memory"];
 
-async fn remember(world: &World, content: &str, tags: &[&str]) -> String {
+pub(crate) async fn remember(world: &World, content: &str, tags: &[&str]) -> String {
+    remember_as(MemoryKind::Fact, world, content, tags).await
+}
+
+async fn remember_as(kind: MemoryKind, world: &World, content: &str, tags: &[&str]) -> String {
     let operator = Caller::operator(CredentialKind::MasterToken);
     let new = NewMemory {
         content: content.to_owned(),
         summary: None,
-        kind: MemoryKind::Fact,
+        kind,
         importance: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         source: MemorySource::of(MemoryAuthor::User),
@@ -55,6 +60,24 @@ async fn memories_are_listed_and_forgotten() {
             json!([])
         );
     }
+}
+
+#[actix_web::test]
+async fn an_answer_and_its_stream_tell_which_memories_were_recalled() {
+    let world = World::playing([Script::answer("Green"), Script::answer("Green")]).await;
+    let memory = world.services.memory.clone();
+    world.services.chat.remember_with(memory.clone());
+    let id = remember(&world, "The favourite tea is green", &[]).await;
+    // From now on the index is at hand, and turns do not go without it.
+    let operator = Caller::operator(CredentialKind::MasterToken);
+    let question = "what is my favourite tea?";
+    while memory.recall(&operator, question, 10_000).await.is_none() {}
+    let body = json!({ "content": question });
+    let answer = world.post("/api/v1/chat", body.clone()).await.expect(200);
+    assert_eq!(answer["metadata"], json!({ "recalled": [id] }));
+    let stream = world.post("/api/v1/chat/stream", body).await.text;
+    let event = format!("event: recalled\ndata: {{\"memories\":[\"{id}\"]}}\n\n");
+    assert!(stream.contains(&event), "{stream}");
 }
 
 #[actix_web::test]
@@ -136,19 +159,23 @@ async fn tags_make_a_graph_and_markup_stays_text() {
 #[actix_web::test]
 async fn what_is_old_is_pruned() {
     let world = World::playing([]).await;
-    remember(&world, "old", &[]).await;
+    remember_as(MemoryKind::Context, &world, "old chatter", &[]).await;
+    remember(&world, "old fact", &[]).await;
     world
         .clock
         .advance(std::time::Duration::from_hours(24 * 31));
-    remember(&world, "fresh", &[]).await;
+    remember_as(MemoryKind::Context, &world, "fresh chatter", &[]).await;
     let pruned = world.post("/api/memory/prune", json!({})).await.expect(200);
     let expected = json!({ "ok": true, "older_than_days": 30, "deleted_daily_memories": 1 });
     assert_eq!(pruned, expected);
     let list = world.get("/api/memory/long_term").await.expect(200);
-    assert_eq!(
-        (list.as_array().unwrap().len(), &list[0]["content"]),
-        (1, &json!("fresh"))
-    );
+    let left: Vec<&Value> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|memory| &memory["content"])
+        .collect();
+    assert_eq!(left, ["fresh chatter", "old fact"]);
     for days in [0, 3651] {
         let body = json!({ "older_than_days": days });
         world.post("/api/memory/prune", body).await.expect(422);

@@ -625,6 +625,11 @@ pub async fn messages_are_turns(stores: Stores) {
     let turns = stores.turns.turns(&ann, &old, 0, 10).await.unwrap();
     let texts: Vec<_> = turns.iter().map(|t| (t.seq, t.text.as_str())).collect();
     assert_eq!(texts, [(1, "first"), (2, "yes")]);
+    assert!(
+        turns
+            .iter()
+            .all(|turn| turn.run == Some(run_id("run-ann-old-1")))
+    );
     assert_eq!(
         stores.turns.turns(&ann, &old, 1, 10).await.unwrap(),
         turns[1..]

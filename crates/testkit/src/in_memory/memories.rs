@@ -359,6 +359,7 @@ fn turn(message: &Message) -> MemoryTurn {
         role: message.role,
         text: message.text.clone(),
         created_at: message.created_at,
+        run: message.run.clone(),
     }
 }
 

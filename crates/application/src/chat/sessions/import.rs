@@ -1,5 +1,7 @@
 //! Conversations of other systems become sessions.
 
+use std::collections::HashSet;
+
 use majordomo_domain::{
     Channel, Message, MessageId, MessageStatus, Role, Scope, Session, SessionId, SessionTitle,
     Timestamp,
@@ -70,13 +72,12 @@ impl SessionService {
         let mut imported = Vec::with_capacity(conversations.len());
         for conversation in conversations {
             let (session, given) = (conversation.session.clone(), conversation.messages.len());
-            let stored = match into_stored(caller, conversation) {
-                None => Vec::new(),
-                Some(conversation) => {
-                    let now = self.chat.clock().now();
-                    self.sessions.import(&conversation, now).await?
-                }
-            };
+            let (mut stored, mut silent) = (Vec::new(), HashSet::new());
+            if let Some(conversation) = into_stored(caller, conversation) {
+                let now = self.chat.clock().now();
+                stored = self.sessions.import(&conversation, now).await?;
+                silent = system_messages(conversation);
+            }
             let count = |messages: usize| u64::try_from(messages).unwrap_or(u64::MAX);
             imported.push(ImportedSession {
                 session,
@@ -84,7 +85,8 @@ impl SessionService {
                 known: count(given.saturating_sub(stored.len())),
             });
             if let Some(embedding) = self.chat.embedding() {
-                embedding.tell(&caller.user, stored.into_iter().map(RememberedId::Turn));
+                let said = stored.into_iter().filter(|id| !silent.contains(id));
+                embedding.tell(&caller.user, said.map(RememberedId::Turn));
             }
         }
         Ok(imported)
@@ -162,6 +164,13 @@ fn into_stored(caller: &Caller, conversation: NewConversation) -> Option<Importe
             .collect(),
         session,
     })
+}
+
+/// The messages of the conversation that nobody said: they are no turns.
+fn system_messages(conversation: ImportedConversation) -> HashSet<MessageId> {
+    let messages = conversation.messages.into_iter();
+    let system = messages.filter(|message| message.role == Role::System);
+    system.map(|message| message.id).collect()
 }
 
 /// The id of an imported message: the same for the same name in the same session of the same user, another for all else.

@@ -1,8 +1,12 @@
 //! Whole turns in both protocols, frame by frame.
 
+use majordomo_application::Caller;
 use majordomo_application::ports::{FinishReason, ModelDelta, ModelError, ModelErrorKind};
+use majordomo_domain::CredentialKind;
 use majordomo_testkit::Script;
 use serde_json::{Value, json};
+
+use crate::memory::remember;
 
 use super::site::{AGENT_END, STREAM_END, Site, kinds, said};
 
@@ -73,6 +77,25 @@ async fn the_dashboard_is_told_a_turn() {
         ]
     );
     socket.silent().await;
+}
+
+#[actix_web::test]
+async fn the_dashboard_is_told_which_memories_were_recalled() {
+    let site = Site::playing([Script::answer("Green")]).await;
+    let memory = site.world.services.memory.clone();
+    site.world.services.chat.remember_with(memory.clone());
+    let id = remember(&site.world, "The favourite tea is green", &[]).await;
+    // From now on the index is at hand, and the turn does not go without it.
+    let operator = Caller::operator(CredentialKind::MasterToken);
+    let question = "what is my favourite tea?";
+    while memory.recall(&operator, question, 10_000).await.is_none() {}
+    let mut socket = site.greeted("/ws?resume_session=websocket_s").await;
+    assert_eq!(socket.json().await["type"], "session_history");
+    socket
+        .say(&json!({ "action": "chat", "message": question }))
+        .await;
+    let frames = socket.frames(4).await;
+    assert_eq!(frames[3], event(2, "recalled", json!({ "memories": [id] })));
 }
 
 #[actix_web::test]
