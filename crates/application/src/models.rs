@@ -1,5 +1,6 @@
 //! Which model answers: the configured providers, the fallback chain, and what was used.
 
+mod chain;
 mod closing;
 mod completion;
 mod cooldown;

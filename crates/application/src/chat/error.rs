@@ -13,7 +13,7 @@ use crate::usage::BudgetError;
 
 /// When to come back after a queue was full.
 const QUEUE_RETRY: Duration = Duration::from_secs(5);
-/// When to come back after a model was rate limited and named no time.
+/// When to come back after a model asked for a pause.
 const MODEL_RETRY: Duration = Duration::from_secs(30);
 
 /// How chatting fails.
@@ -149,6 +149,9 @@ impl ServiceError for ChatError {
 fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
     match reason {
         "rate_limited" | "budget_exceeded" | "budget_reserved" => ErrorKind::RateLimited {
+            retry_after: MODEL_RETRY,
+        },
+        "overloaded" => ErrorKind::Busy {
             retry_after: MODEL_RETRY,
         },
         "budget_unavailable" | "unavailable" | "timeout" | "cancelled" | "interrupted"

@@ -76,6 +76,9 @@ fn kind_of(error: &ModelError) -> ErrorKind {
         ModelErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited {
             retry_after: retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
         },
+        ModelErrorKind::Overloaded { retry_after } => ErrorKind::Busy {
+            retry_after: *retry_after,
+        },
         ModelErrorKind::ContextTooLong | ModelErrorKind::Invalid => {
             ErrorKind::Invalid(vec![FieldError::new("messages", error.message.clone())])
         }

@@ -1,13 +1,13 @@
 //! The configured providers and the chain of models asked in turn.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use majordomo_domain::{Hop, ModelRef, Scope};
 
+use super::chain::{Choice, plan};
 use super::cooldown::{Cooldowns, Standing};
 use super::error::ModelsError;
 use crate::caller::{Caller, ScopeDenied};
@@ -37,16 +37,13 @@ pub struct RegistryConfig {
     pub fallback: Vec<ModelRef>,
 }
 
-/// Longest wait for a model whose provider asked for a pause, when no other is left.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
 /// A model's answer that has begun.
 pub struct Opened {
     /// The model that answers.
     pub model: ModelRef,
     /// Its answer.
     pub stream: ModelStream,
-    /// The models asked before it in vain.
+    /// The models before it that were asked in vain or left alone.
     pub hops: Vec<Hop>,
 }
 
@@ -192,17 +189,22 @@ impl ModelRegistry {
         mut request: impl FnMut(&ModelRef) -> ModelRequest,
     ) -> Result<Opened, ModelsError> {
         let mut hops = Vec::new();
-        let mut last = ModelError::new(ModelErrorKind::Unavailable, "No model is configured");
-        for (model, wait) in self.candidates(caller, first) {
-            if wait > LONGEST_WAIT {
-                last = ModelError::new(
-                    ModelErrorKind::RateLimited {
-                        retry_after: Some(wait),
-                    },
-                    format!("{model} asked for a pause"),
-                );
-                break;
-            }
+        let mut last = None;
+        let mut shortest_pause: Option<ModelError> = None;
+        for choice in plan(self.chain(caller, first)) {
+            let (model, wait) = match choice {
+                Choice::Ask(model, wait) => (model, wait),
+                Choice::Leave(model, error) => {
+                    hops.push(hop(&model, &error));
+                    if shortest_pause
+                        .as_ref()
+                        .is_none_or(|known| error.retry_after() < known.retry_after())
+                    {
+                        shortest_pause = Some(error);
+                    }
+                    continue;
+                }
+            };
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
@@ -217,25 +219,23 @@ impl ModelRegistry {
                 }
                 Err(error) => {
                     self.cooldowns.note(&model, &error, self.clock.now());
-                    let hop = Hop {
-                        model: model.to_string(),
-                        code: error.code().to_owned(),
-                        message: error.message.clone(),
-                    };
-                    hops.push(hop);
+                    hops.push(hop(&model, &error));
                     let hopeless = matches!(
                         error.kind,
                         ModelErrorKind::Refused
                             | ModelErrorKind::Invalid
                             | ModelErrorKind::Cancelled
                     );
-                    last = error;
+                    last = Some(error);
                     if hopeless {
                         break;
                     }
                 }
             }
         }
+        let last = last.or(shortest_pause).unwrap_or_else(|| {
+            ModelError::new(ModelErrorKind::Unavailable, "No model is configured")
+        });
         Err(ModelsError::NoAnswer { hops, last })
     }
 
@@ -264,34 +264,17 @@ impl ModelRegistry {
         Ok(stream::once(async move { Ok(first) }).chain(stream).boxed())
     }
 
-    /// The chain in the order to ask, each with the pause to make first: ready models, then shaky ones, then, only when
-    /// there is no other, the one barred for the shortest time.
-    fn candidates(&self, caller: &Caller, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
+    /// The models that may be asked for `caller`, `first` before the fallback, and how they stand.
+    fn chain(&self, caller: &Caller, first: &ModelRef) -> Vec<(ModelRef, Standing)> {
         let now = self.clock.now();
         let configured = self.configured.load();
-        let (mut ready, mut shaky) = (Vec::new(), Vec::new());
-        let mut barred: Option<(ModelRef, Duration)> = None;
-        let mut seen = Vec::new();
+        let mut chain: Vec<(ModelRef, Standing)> = Vec::new();
         for model in std::iter::once(first).chain(&configured.fallback) {
-            if seen.contains(&model) || !caller.may_ask(model) {
-                continue;
-            }
-            seen.push(model);
-            match self.cooldowns.standing(model, now) {
-                Standing::Ready => ready.push((model.clone(), Duration::ZERO)),
-                Standing::Shaky => shaky.push((model.clone(), Duration::ZERO)),
-                Standing::Barred(wait) => {
-                    if barred.as_ref().is_none_or(|(_, shortest)| wait < *shortest) {
-                        barred = Some((model.clone(), wait));
-                    }
-                }
+            if caller.may_ask(model) && chain.iter().all(|(known, _)| known != model) {
+                chain.push((model.clone(), self.cooldowns.standing(model, now)));
             }
         }
-        ready.append(&mut shaky);
-        if ready.is_empty() {
-            ready.extend(barred);
-        }
-        ready
+        chain
     }
 
     /// Whether nothing speaks against asking the model now: it did not fail a moment ago.
@@ -373,6 +356,14 @@ pub(crate) const BUILTIN_PROVIDER: &str = "builtin";
 
 fn offers(provider: &Provider, model: &str) -> bool {
     provider.name != BUILTIN_PROVIDER || provider.models.iter().any(|known| known == model)
+}
+
+fn hop(model: &ModelRef, error: &ModelError) -> Hop {
+    Hop {
+        model: model.to_string(),
+        code: error.code().to_owned(),
+        message: error.message.clone(),
+    }
 }
 
 fn unknown(name: &str) -> ModelsError {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use majordomo_application::models::{ModelRegistry, ModelsError, Provider, RegistryConfig};
+use majordomo_application::error::{ErrorKind, ServiceError as _};
+use majordomo_application::models::{ModelRegistry, ModelsError, Opened, Provider, RegistryConfig};
 use majordomo_application::ports::{ModelError, ModelErrorKind, ModelRequest};
 use majordomo_domain::ModelRef;
 use majordomo_testkit::{FixedClock, Script, ScriptedModel};
@@ -50,13 +51,20 @@ fn world(first: Vec<Script>, second: Vec<Script>, fallback: bool) -> World {
 }
 
 impl World {
-    async fn ask(&self) -> Result<String, ModelsError> {
+    async fn open(&self) -> Result<Opened, ModelsError> {
         let request = |model: &ModelRef| ModelRequest::new(&model.model, Vec::new());
-        let opened = self
-            .registry
-            .open(&alice(), &self.registry.default_model(), request)
-            .await?;
-        Ok(opened.model.to_string())
+        let first = self.registry.default_model();
+        self.registry.open(&alice(), &first, request).await
+    }
+
+    async fn ask(&self) -> Result<String, ModelsError> {
+        Ok(self.open().await?.model.to_string())
+    }
+
+    /// The hops of an answer.
+    async fn hops(&self) -> Vec<(String, String, String)> {
+        let hops = self.open().await.unwrap().hops.into_iter();
+        hops.map(|hop| (hop.model, hop.code, hop.message)).collect()
     }
 }
 
@@ -65,6 +73,12 @@ fn limited(seconds: u64) -> Script {
         retry_after: Some(Duration::from_secs(seconds)),
     };
     Script::refusal(ModelError::new(kind, "slow down"))
+}
+
+fn overloaded(seconds: u64) -> Script {
+    let retry_after = Duration::from_secs(seconds);
+    let kind = ModelErrorKind::Overloaded { retry_after };
+    Script::refusal(ModelError::new(kind, "mending"))
 }
 
 fn down() -> Script {
@@ -106,6 +120,69 @@ async fn a_model_that_asked_for_a_pause_is_left_alone_until_it_is_over() {
     );
     world.clock.advance(Duration::from_secs(61));
     assert_eq!(world.ask().await.unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn an_overloaded_model_is_left_alone_as_long_as_it_asks() {
+    let world = world(
+        vec![overloaded(60), Script::answer("x")],
+        vec![Script::answer("a"), Script::answer("b")],
+        true,
+    );
+    assert_eq!(world.ask().await.unwrap(), "two/n");
+    world.clock.advance(Duration::from_secs(59));
+    assert_eq!(world.ask().await.unwrap(), "two/n");
+    assert_eq!(world.first.requests().len(), 1, "not asked in the pause");
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(world.ask().await.unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn the_caller_is_told_when_an_overloaded_model_is_back() {
+    let world = world(vec![overloaded(60)], Vec::new(), false);
+    for (elapsed, left) in [(0, 60), (20, 40)] {
+        world.clock.advance(Duration::from_secs(elapsed));
+        let retry_after = Duration::from_secs(left);
+        let error = world.ask().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy { retry_after });
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_left_alone_is_a_hop_with_its_reason() {
+    let hop = |code: &str, message: &str| {
+        let [model, code, message] = ["one/m", code, message].map(str::to_owned);
+        (model, code, message)
+    };
+    for (failure, code, message, left_alone) in [
+        (
+            limited(60),
+            "rate_limited",
+            "slow down",
+            "one/m asked for a pause",
+        ),
+        (
+            overloaded(60),
+            "overloaded",
+            "mending",
+            "one/m asked for a pause",
+        ),
+        (down(), "unavailable", "down", "one/m failed a moment ago"),
+    ] {
+        let answers = vec![Script::answer("a"), Script::answer("b")];
+        let world = world(vec![failure], answers, true);
+        assert_eq!(world.hops().await, [hop(code, message)]);
+        assert_eq!(world.hops().await, [hop(code, left_alone)]);
+    }
+}
+
+#[tokio::test]
+async fn when_all_ask_for_a_pause_the_shortest_is_told() {
+    let world = world(vec![limited(20)], vec![overloaded(60)], true);
+    assert!(world.ask().await.is_err());
+    let error = world.ask().await.unwrap_err();
+    let retry_after = Duration::from_secs(20);
+    assert_eq!(error.kind(), ErrorKind::RateLimited { retry_after });
 }
 
 #[tokio::test]

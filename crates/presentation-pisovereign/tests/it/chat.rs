@@ -215,6 +215,14 @@ async fn failures_of_the_model_have_the_documented_codes() {
         format!("Too many requests. Please retry after {seconds} seconds.")
     );
     assert_eq!(answer.json()["error"]["retry_after"].to_string(), seconds);
+    let site = Site::new().await;
+    let retry_after = std::time::Duration::from_secs(60);
+    let overloaded = ModelErrorKind::Overloaded { retry_after };
+    site.model
+        .push(Script::refusal(ModelError::new(overloaded, "Mending")));
+    let answer = site.chat(json!({ "message": "Hi" })).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").is_some());
 }
 
 #[actix_web::test]
