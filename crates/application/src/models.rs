@@ -5,6 +5,7 @@ mod closing;
 mod completion;
 mod cooldown;
 mod error;
+mod lists;
 mod metrics;
 mod registry;
 mod tokens;

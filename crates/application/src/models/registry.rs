@@ -10,6 +10,7 @@ use majordomo_domain::{Hop, ModelRef, Scope};
 use super::chain::{Choice, plan};
 use super::cooldown::{Cooldowns, Standing};
 use super::error::ModelsError;
+use super::lists::Lists;
 use crate::caller::{Caller, ScopeDenied};
 use crate::ports::{
     ChatModel, Clock, ModelDelta, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
@@ -21,10 +22,28 @@ pub struct Provider {
     pub name: String,
     /// How it is asked.
     pub model: Arc<dyn ChatModel>,
-    /// Models it is known to offer; a bare model name is looked up here.
+    /// The only models to offer of it; a bare model name is looked up here. Empty: those that it lists itself.
     pub models: Vec<String>,
     /// The context window of its models in tokens, where configured.
     pub context_tokens: Option<u64>,
+}
+
+impl Provider {
+    fn lists(&self, model: &str) -> bool {
+        self.models.iter().any(|known| known == model)
+    }
+
+    /// What to tell of its models, where `told` is what it tells itself.
+    fn offered(&self, mut told: Vec<ModelInfo>) -> Vec<ModelInfo> {
+        if self.models.is_empty() {
+            return told;
+        }
+        let offered = self.models.iter().map(|id| {
+            let place = told.iter().position(|info| info.id == *id);
+            place.map_or_else(|| named(id), |place| told.swap_remove(place))
+        });
+        offered.collect()
+    }
 }
 
 /// What the operator configured.
@@ -69,6 +88,12 @@ impl Configured {
     fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.name == name)
     }
+
+    /// Whether nothing configured speaks against offering this model.
+    fn may_offer(&self, provider: &Provider, model: &str) -> bool {
+        let is_default = provider.name == self.default.provider && model == self.default.model;
+        is_default || provider.models.is_empty() || provider.lists(model)
+    }
 }
 
 impl From<RegistryConfig> for Configured {
@@ -85,6 +110,7 @@ impl From<RegistryConfig> for Configured {
 pub struct ModelRegistry {
     configured: ArcSwap<Configured>,
     cooldowns: Cooldowns,
+    lists: Lists,
     clock: Arc<dyn Clock>,
 }
 
@@ -94,6 +120,7 @@ impl ModelRegistry {
         Self {
             configured: ArcSwap::from_pointee(config.into()),
             cooldowns: Cooldowns::default(),
+            lists: Lists::default(),
             clock,
         }
     }
@@ -103,6 +130,7 @@ impl ModelRegistry {
     pub fn replace(&self, config: RegistryConfig) {
         self.configured.store(Arc::new(config.into()));
         self.cooldowns.forget();
+        self.lists.forget();
     }
 
     /// What answers when nothing is named.
@@ -111,16 +139,21 @@ impl ModelRegistry {
     }
 
     /// Finds the model a caller names: `provider/model` of a configured provider; else a model some provider is known
-    /// to offer; else a model of the default provider, which then decides. The built-in assistant offers one model only.
+    /// to offer; else a model of the default provider, which then decides. Where the models to offer are configured there
+    /// are no others; a name that looks like `provider/model` without such a provider may not be one that the default
+    /// provider is known not to list.
     pub fn resolve(&self, name: Option<&str>) -> Result<ModelRef, ModelsError> {
         let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
             return Ok(self.default_model());
         };
+        if name.ends_with('/') {
+            return Err(unknown(name));
+        }
         let configured = self.configured.load();
         if let Some(model) = ModelRef::parse(name)
             && let Some(provider) = configured.provider(&model.provider)
         {
-            return if offers(provider, &model.model) {
+            return if configured.may_offer(provider, &model.model) {
                 Ok(model)
             } else {
                 Err(unknown(name))
@@ -129,11 +162,12 @@ impl ModelRegistry {
         let listed = configured
             .providers
             .iter()
-            .find(|provider| provider.models.iter().any(|model| model == name));
+            .find(|provider| provider.lists(name));
         let provider = listed
             .or_else(|| configured.provider(&configured.default.provider))
             .ok_or_else(|| unknown(name))?;
-        if offers(provider, name) {
+        let mistyped = name.contains('/') && self.lists.lack(&provider.name, name);
+        if configured.may_offer(provider, name) && !(mistyped && listed.is_none()) {
             Ok(ModelRef::new(&provider.name, name))
         } else {
             Err(unknown(name))
@@ -303,21 +337,19 @@ impl ModelRegistry {
         Ok(entries)
     }
 
-    /// The models on offer: what each provider tells, asked at the same time; for a provider that does not answer,
-    /// what is configured.
+    /// What a provider tells of its models; what it lists is remembered.
+    pub async fn read_list(&self, provider: &Provider) -> Result<Vec<ModelInfo>, ModelError> {
+        let told = provider.model.models().await?;
+        self.lists.remember(&provider.name, &told);
+        Ok(told)
+    }
+
+    /// The models on offer: those that are configured, else what each provider tells, asked at the same time.
     pub async fn catalog(&self) -> Vec<CatalogEntry> {
         let configured = self.configured.load_full();
         let answers = join_all(configured.providers.iter().map(|provider| async move {
-            let mut offered = provider.model.models().await.unwrap_or_default();
-            for id in &provider.models {
-                if !offered.iter().any(|info| info.id == *id) {
-                    offered.push(ModelInfo {
-                        id: id.clone(),
-                        ..ModelInfo::default()
-                    });
-                }
-            }
-            (provider, offered)
+            let told = self.read_list(provider).await.unwrap_or_default();
+            (provider, provider.offered(told))
         }))
         .await;
         let mut entries: Vec<CatalogEntry> = answers
@@ -334,10 +366,7 @@ impl ModelRegistry {
             })
             .collect();
         if !entries.iter().any(|entry| entry.is_default) {
-            let info = ModelInfo {
-                id: configured.default.model.clone(),
-                ..ModelInfo::default()
-            };
+            let info = named(&configured.default.model);
             entries.insert(
                 0,
                 CatalogEntry {
@@ -351,11 +380,12 @@ impl ModelRegistry {
     }
 }
 
-/// The name of the provider that needs no model.
-pub(crate) const BUILTIN_PROVIDER: &str = "builtin";
-
-fn offers(provider: &Provider, model: &str) -> bool {
-    provider.name != BUILTIN_PROVIDER || provider.models.iter().any(|known| known == model)
+/// A model of which only its name is known.
+fn named(id: &str) -> ModelInfo {
+    ModelInfo {
+        id: id.to_owned(),
+        ..ModelInfo::default()
+    }
 }
 
 fn hop(model: &ModelRef, error: &ModelError) -> Hop {

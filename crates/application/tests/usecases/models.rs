@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use majordomo_application::error::{ErrorKind, ServiceError as _};
 use majordomo_application::models::{ModelRegistry, ModelsError, Opened, Provider, RegistryConfig};
-use majordomo_application::ports::{ModelError, ModelErrorKind, ModelRequest};
+use majordomo_application::ports::{ModelError, ModelErrorKind, ModelInfo, ModelRequest};
 use majordomo_domain::ModelRef;
 use majordomo_testkit::{FixedClock, Script, ScriptedModel};
 
@@ -24,12 +24,6 @@ fn world(first: Vec<Script>, second: Vec<Script>, fallback: bool) -> World {
         Arc::new(ScriptedModel::playing(first)),
         Arc::new(ScriptedModel::playing(second)),
     );
-    let provider = |name: &str, model: &Arc<ScriptedModel>, models: &[&str]| Provider {
-        name: name.to_owned(),
-        model: model.clone(),
-        models: models.iter().map(|model| (*model).to_owned()).collect(),
-        context_tokens: None,
-    };
     let config = RegistryConfig {
         providers: vec![
             provider("one", &first, &[]),
@@ -50,7 +44,32 @@ fn world(first: Vec<Script>, second: Vec<Script>, fallback: bool) -> World {
     }
 }
 
+fn provider(name: &str, model: &Arc<ScriptedModel>, models: &[&str]) -> Provider {
+    Provider {
+        name: name.to_owned(),
+        model: model.clone(),
+        models: models.iter().map(|model| (*model).to_owned()).collect(),
+        context_tokens: None,
+    }
+}
+
+fn info(id: &str) -> ModelInfo {
+    ModelInfo {
+        id: id.to_owned(),
+        ..ModelInfo::default()
+    }
+}
+
+fn unknown(name: &str) -> ModelsError {
+    ModelsError::UnknownModel(name.to_owned())
+}
+
 impl World {
+    fn resolve(&self, name: &str) -> Result<String, ModelsError> {
+        let model = self.registry.resolve(Some(name))?;
+        Ok(model.to_string())
+    }
+
     async fn open(&self) -> Result<Opened, ModelsError> {
         let request = |model: &ModelRef| ModelRequest::new(&model.model, Vec::new());
         let first = self.registry.default_model();
@@ -88,20 +107,52 @@ fn down() -> Script {
 #[test]
 fn names_are_resolved_by_provider_then_list_then_default() {
     let world = world(Vec::new(), Vec::new(), false);
-    let resolve = |name: &str| {
-        world
-            .registry
-            .resolve(Some(name))
-            .map(|model| model.to_string())
-    };
-    assert_eq!(resolve("two/x").unwrap(), "two/x");
-    assert_eq!(resolve("listed").unwrap(), "two/listed");
-    assert_eq!(resolve("bare").unwrap(), "one/bare");
+    for (name, model) in [
+        ("one/x", "one/x"),
+        ("two/listed", "two/listed"),
+        ("listed", "two/listed"),
+        ("bare", "one/bare"),
+        ("vendor/family/model", "one/vendor/family/model"),
+        (" ", "one/m"),
+    ] {
+        assert_eq!(world.resolve(name).unwrap(), model);
+    }
+}
+
+#[test]
+fn what_is_not_among_the_configured_models_does_not_exist() {
+    let world = world(Vec::new(), Vec::new(), false);
+    for name in ["two/x", "two/", "one/"] {
+        assert_eq!(world.resolve(name).unwrap_err(), unknown(name));
+    }
+    world.registry.replace(RegistryConfig {
+        providers: vec![provider("one", &world.first, &["n"])],
+        default: ModelRef::new("one", "m"),
+        fallback: Vec::new(),
+    });
+    for name in ["x", "nope/n", "one/x", "nope/m"] {
+        assert_eq!(world.resolve(name).unwrap_err(), unknown(name));
+    }
+    for (name, model) in [("n", "one/n"), ("one/n", "one/n"), ("m", "one/m")] {
+        assert_eq!(world.resolve(name).unwrap(), model);
+    }
+}
+
+#[tokio::test]
+async fn a_mistyped_provider_is_noticed_where_the_list_of_the_default_one_is_known() {
+    let world = world(Vec::new(), Vec::new(), false);
+    world.first.offer(Ok(vec![info("vendor/m:8b")]));
+    assert_eq!(world.resolve("nope/m").unwrap(), "one/nope/m");
+    world.registry.catalog().await;
+    assert_eq!(world.resolve("nope/m").unwrap_err(), unknown("nope/m"));
+    for variant in ["vendor/m:8b", "vendor/m:free", "vendor/m"] {
+        assert_eq!(world.resolve(variant).unwrap(), format!("one/{variant}"));
+    }
     assert_eq!(
-        resolve("vendor/family/model").unwrap(),
-        "one/vendor/family/model"
+        world.resolve("bare").unwrap(),
+        "one/bare",
+        "the provider decides"
     );
-    assert_eq!(resolve(" ").unwrap(), "one/m");
 }
 
 #[tokio::test]
@@ -223,15 +274,28 @@ async fn the_catalog_survives_a_provider_that_does_not_answer() {
         .first
         .offer(Err(ModelError::new(ModelErrorKind::Unavailable, "down")));
     world.second.offer(Ok(Vec::new()));
-    let names: Vec<_> = world
-        .registry
-        .catalog()
-        .await
-        .into_iter()
-        .map(|e| (e.model.to_string(), e.is_default))
+    let catalog = world.registry.catalog().await.into_iter();
+    let names: Vec<_> = catalog
+        .map(|entry| (entry.model.to_string(), entry.is_default))
         .collect();
     assert_eq!(
         names,
         [("one/m".to_owned(), true), ("two/listed".to_owned(), false)]
     );
+}
+
+#[tokio::test]
+async fn only_the_configured_models_are_offered_with_what_the_provider_tells_of_them() {
+    let world = world(Vec::new(), Vec::new(), false);
+    let listed = ModelInfo {
+        context_length: Some(8192),
+        ..info("listed")
+    };
+    world.second.offer(Ok(vec![info("other"), listed.clone()]));
+    let catalog = world.registry.catalog().await.into_iter();
+    let of_second: Vec<ModelInfo> = catalog
+        .filter(|entry| entry.model.provider == "two")
+        .map(|entry| entry.info)
+        .collect();
+    assert_eq!(of_second, [listed]);
 }

@@ -113,7 +113,7 @@ async fn every_wrong_field_is_named() {
 async fn bounds_are_inclusive_and_count_characters() {
     let site = Site::new().await;
     let wrong = |field, error| wrong_fields(&[(field, error)]);
-    let cases: [(Value, Option<Value>); 9] = [
+    let cases: [(Value, Option<Value>); 10] = [
         (json!({ "message": "ü".repeat(10_000) }), None),
         (
             json!({ "message": "ü".repeat(10_001) }),
@@ -138,7 +138,11 @@ async fn bounds_are_inclusive_and_count_characters() {
             Some(wrong("conversation_id", "must not be empty")),
         ),
         (
-            json!({ "message": "x", "model": "other/none", "conversation_id": null }),
+            json!({ "message": "x", "model": "other/none" }),
+            Some(wrong("model", "The model `other/none` does not exist")),
+        ),
+        (
+            json!({ "message": "x", "model": "large", "conversation_id": null }),
             None,
         ),
     ];
