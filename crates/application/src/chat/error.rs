@@ -162,7 +162,7 @@ fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
         "model_not_found" => ErrorKind::Invalid(vec![FieldError::new("model", message)]),
         "refused" | "model_unpriced" => ErrorKind::Forbidden,
         "stopped" => ErrorKind::Conflict,
-        "auth" | "malformed" | "loop" | "max_steps" => ErrorKind::Upstream,
+        "auth" | "malformed" | "loop" => ErrorKind::Upstream,
         _ => ErrorKind::Internal,
     }
 }
