@@ -20,7 +20,7 @@ pub enum ModelsError {
     /// No model of the chain answered.
     #[error("no model answered")]
     NoAnswer {
-        /// The models that were asked in vain.
+        /// The models that were asked in vain or left alone.
         hops: Vec<Hop>,
         /// The last failure.
         last: ModelError,
