@@ -1,10 +1,13 @@
 //! The command line: over a running server, and alone.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 
-use crate::harness::{Finished, ModelServer, Server, run};
+use crate::harness::{Finished, ModelServer, PATIENCE, Server, command, eventually, run, within};
 
 /// Exit code, and the words of a failure, which stand alone on standard error.
 #[track_caller]
@@ -54,6 +57,8 @@ async fn walk_through(folder: &Path) {
         .await
         .json();
     assert_eq!(exported["message_count"], 4);
+    let exported = run(folder, &["sessions", "export", "zoo", "--json"]).await;
+    assert_eq!(exported.json()["message_count"], 4);
     let file = folder.join("zoo.md");
     run(
         folder,
@@ -68,10 +73,12 @@ async fn walk_through(folder: &Path) {
     .await
     .ok();
     assert!(
-        std::fs::read_to_string(file)
+        std::fs::read_to_string(&file)
             .unwrap()
             .starts_with("# Conversation Export")
     );
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     run(folder, &["sessions", "delete", "zoo"]).await.ok();
     assert_fails(&run(folder, &["sessions", "show", "zoo"]).await, 1, "zoo");
     assert_fails(
@@ -163,12 +170,6 @@ async fn chat_asks_the_model_that_is_named() {
     .await;
     assert!(said.stderr.contains("--session"), "how to go on: {said:?}");
     assert_eq!(said.ok(), "one two\n");
-    let unknown = run(
-        server.data_dir(),
-        &["chat", "hi", "--model", "nobody/nothing"],
-    )
-    .await;
-    assert_eq!(unknown.code, 1, "{unknown:?}");
     let failed = run(server.data_dir(), &["chat", "FAIL 500"]).await;
     assert_eq!(failed.code, 1, "{failed:?}");
     let failed = run(server.data_dir(), &["chat", "FAIL 500", "--json"]).await;
@@ -176,6 +177,52 @@ async fn chat_asks_the_model_that_is_named() {
         serde_json::from_str::<Value>(&failed.stderr).unwrap()["error"].is_string(),
         "{failed:?}"
     );
+}
+
+/// What the server refuses is told by name.
+#[tokio::test]
+async fn refusals_name_the_field_and_the_reason() {
+    let model = ModelServer::start().await;
+    let server = Server::with_model(&model).await;
+    for (command, words) in [
+        (
+            &["chat", "hi", "--model", "nobody/nothing"][..],
+            "model: The model `nobody/nothing` does not exist",
+        ),
+        (&["chat", ""], "message: cannot be empty"),
+        (&["chat", "x", "--session", "bad id"], "conversation_id: "),
+        (&["keys", "create", ""], "name: "),
+    ] {
+        assert_fails(&run(server.data_dir(), command).await, 1, words);
+    }
+}
+
+/// What the first SIGINT ends is ended at the server, too.
+#[tokio::test]
+async fn an_interrupted_chat_stops_the_answer() {
+    let model = ModelServer::start().await;
+    let server = Server::with_model(&model).await;
+    let mut chat = command(server.data_dir(), &["chat", "HANG", "--session", "s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 8];
+    let stdout = chat.stdout.as_mut().unwrap();
+    within(PATIENCE, "an answer", stdout.read_exact(&mut said))
+        .await
+        .unwrap();
+    let pid = chat.id().unwrap().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status();
+    assert!(killed.unwrap().success());
+    let status = within(PATIENCE, "the end", chat.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(130));
+    eventually("the provider is left alone", async || {
+        (model.dropped_so_far() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(server.history("s").await.len(), 2, "what was said is kept");
 }
 
 /// A terminal is not moved by what a model writes.
@@ -267,7 +314,7 @@ async fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     );
     std::fs::write(folder.path().join("config.toml"), "[server]\nprot = 1\n").unwrap();
     let wrong = run(folder.path(), &["doctor"]).await;
-    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stdout.contains("server.prot"), "{wrong:?}");
 }
 
@@ -309,13 +356,15 @@ async fn help_and_completions_are_there() {
 #[tokio::test]
 async fn wrong_settings_stop_every_subcommand() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("config.toml"), "[server]\nprot = 1\n").unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "[server]\nprot = 1\n").unwrap();
     for command in [
         &["chat", "hi"][..],
         &["sessions", "list"],
         &["keys", "list"],
         &["token", "show"],
         &["migrate"],
+        &["openapi", "--config", file.to_str().unwrap()],
     ] {
         assert_fails(&run(folder.path(), command).await, 2, "server.prot");
     }

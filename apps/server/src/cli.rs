@@ -11,6 +11,7 @@ mod memory;
 mod migrate;
 mod openapi;
 mod output;
+mod private_file;
 mod secrets;
 mod serve;
 mod sessions;
@@ -18,7 +19,6 @@ mod sse;
 mod token;
 mod users;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -109,15 +109,15 @@ enum Command {
 /// What `serve` listens on.
 #[derive(Args)]
 struct ServeArgs {
-    /// Listen on this address only [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    host: Option<IpAddr>,
+    /// Listen on this address only, or on all addresses of this name [default: 127.0.0.1]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
     /// Listen on this port only; 0 takes a free one [default: 8888]
     #[arg(long, short, value_name = "PORT")]
     port: Option<u16>,
 }
 
-/// Runs the program. Exit codes: 0 done, 1 failed, 2 wrong command line or configuration.
+/// Runs the program. Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 130 interrupted.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -164,7 +164,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Restore(args) => Context::load(&global)?
             .block_on(async |context| backup::restore(context, args, output).await),
         Command::Verify { file } => backup::verify(&file, output),
-        Command::Openapi(args) => openapi::run(&args, output),
+        Command::Openapi(args) => openapi::run(&global, &args, output),
         Command::Migrate(args) => Context::load(&global)?
             .block_on(async |context| migrate::run(context, &args, output).await),
         Command::Doctor(args) => doctor::run(&global, args, output),

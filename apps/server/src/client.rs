@@ -169,14 +169,78 @@ async fn refusal(response: Response) -> ClientError {
         .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
         .map(Duration::from_secs);
     let body = response.json::<Value>().await.unwrap_or_default();
-    let places = ["/detail", "/error/message", "/error"];
-    let message = places
-        .into_iter()
-        .find_map(|place| body.pointer(place)?.as_str())
-        .map_or_else(|| format!("the server answered {status}"), str::to_owned);
     ClientError::Refused {
         status,
-        message,
+        message: words(&body).unwrap_or_else(|| format!("the server answered {status}")),
         retry_after,
+    }
+}
+
+/// What an error body says: which fields are wrong and why, where it tells, else its message.
+fn words(body: &Value) -> Option<String> {
+    let places = ["/detail", "/error/message", "/error"];
+    let message = || {
+        places
+            .iter()
+            .find_map(|place| body.pointer(place)?.as_str())
+    };
+    wrong_fields(body).or_else(|| message().map(str::to_owned))
+}
+
+/// The fields of PiSovereign's `error.details.fields` or PocketPaw's `detail`: `name: must not be empty; ...`.
+fn wrong_fields(body: &Value) -> Option<String> {
+    let fields = body.pointer("/error/details/fields");
+    let fields = fields.or_else(|| body.get("detail"))?.as_array()?;
+    let told = fields.iter().filter_map(|field| {
+        let name = field
+            .get("field")
+            .or_else(|| field.get("loc")?.as_array()?.last());
+        let reason = field.get("error").or_else(|| field.get("msg"))?.as_str()?;
+        Some(match name.and_then(Value::as_str) {
+            Some(name) => format!("{name}: {reason}"),
+            None => reason.to_owned(),
+        })
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    (!told.is_empty()).then_some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_every_dialect_are_put_into_words() {
+        for (body, expected) in [
+            (
+                json!({ "detail": "Session not found" }),
+                Some("Session not found"),
+            ),
+            (json!({ "error": "gone" }), Some("gone")),
+            (
+                json!({ "error": { "message": "Slow down" } }),
+                Some("Slow down"),
+            ),
+            (
+                json!({ "detail": [{ "loc": ["body", "name"], "msg": "is too short" }, { "msg": "is wrong" }] }),
+                Some("name: is too short; is wrong"),
+            ),
+            (
+                json!({ "error": {
+                    "message": "Request validation failed",
+                    "details": { "fields": [{ "field": "model", "error": "does not exist" }] },
+                } }),
+                Some("model: does not exist"),
+            ),
+            (
+                json!({ "error": { "message": "Slow down", "details": { "fields": [] } } }),
+                Some("Slow down"),
+            ),
+            (json!("<html>"), None),
+        ] {
+            assert_eq!(words(&body).as_deref(), expected, "{body}");
+        }
     }
 }

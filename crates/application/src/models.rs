@@ -1,9 +1,11 @@
 //! Which model answers: the configured providers, the fallback chain, and what was used.
 
+mod chain;
 mod closing;
 mod completion;
 mod cooldown;
 mod error;
+mod lists;
 mod metrics;
 mod registry;
 mod tokens;

@@ -125,7 +125,7 @@ pub struct RunEvent {
 pub enum RunEventKind {
     /// Work began. Always the first event.
     Started,
-    /// A model was asked and did not answer; the next one follows.
+    /// A model was asked and did not answer, or was left alone because it had not before; the next one follows.
     Hop(Hop),
     /// Memories that entered the prompt, by their ids.
     Recalled(Vec<MemoryId>),
@@ -148,10 +148,10 @@ impl RunEventKind {
     }
 }
 
-/// A model call that failed before it produced output.
+/// A model that was passed over: its call failed before it produced output, or was not made because of an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
-    /// The model that was asked, `provider/model`.
+    /// The model, `provider/model`.
     pub model: String,
     /// The error's stable code.
     pub code: String,

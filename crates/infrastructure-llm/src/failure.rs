@@ -131,7 +131,9 @@ impl Failures {
             ModelErrorKind::ContextTooLong => "the conversation is too long for the model",
             ModelErrorKind::Refused => "the content is refused",
             ModelErrorKind::Timeout => "the provider timed out",
-            ModelErrorKind::Unavailable => "the provider failed",
+            ModelErrorKind::Unavailable | ModelErrorKind::Overloaded { .. } => {
+                "the provider failed"
+            }
             _ => "the request is refused",
         });
         self.error(kind, format_args!("{message}{status}"))

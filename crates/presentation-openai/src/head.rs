@@ -112,8 +112,9 @@ impl<'a> Head<'a> {
         if self.model == AGENT {
             return Target::Agent { model: None };
         }
-        self.model
-            .strip_prefix(AGENT_PREFIX)
+        let named = self.model.strip_prefix(AGENT_PREFIX);
+        named
+            .filter(|model| !model.trim().is_empty())
             .map_or(Target::Model, |model| Target::Agent { model: Some(model) })
     }
 

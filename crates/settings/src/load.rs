@@ -27,8 +27,8 @@ pub struct LoadOptions<E> {
 /// Settings given as command line flags.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// `--host`: listen on this address only.
-    pub host: Option<IpAddr>,
+    /// `--host`: listen on these addresses only.
+    pub hosts: Option<Vec<IpAddr>>,
     /// `--port`: listen on this port only.
     pub port: Option<u16>,
     /// `--data-dir`.
@@ -39,16 +39,18 @@ impl Overrides {
     /// Puts the flags over what the other layers say. A host or port alone keeps the other half of the first address.
     pub(crate) fn apply(self, settings: &mut Settings) {
         let server = &mut settings.server;
-        if self.host.is_some() || self.port.is_some() {
+        if self.hosts.is_some() || self.port.is_some() {
             let first = server
                 .listen
                 .first()
                 .copied()
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8888)));
-            server.listen = vec![SocketAddr::new(
-                self.host.unwrap_or(first.ip()),
-                self.port.unwrap_or(first.port()),
-            )];
+            let port = self.port.unwrap_or(first.port());
+            let hosts = self.hosts.unwrap_or_else(|| vec![first.ip()]);
+            server.listen = hosts
+                .into_iter()
+                .map(|host| SocketAddr::new(host, port))
+                .collect();
         }
         if self.data_dir.is_some() {
             server.data_dir = self.data_dir;

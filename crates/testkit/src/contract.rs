@@ -177,6 +177,7 @@ macro_rules! contract_tests {
         $crate::contract_suite! { imports:
             an_imported_conversation_reads_back
             importing_again_adds_only_what_is_new
+            importing_nothing_begins_a_session
             an_import_goes_behind_what_was_said_here
             imports_of_two_owners_do_not_meet
             what_is_imported_is_found

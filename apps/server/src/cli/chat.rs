@@ -4,13 +4,18 @@ use std::pin::pin;
 
 use clap::Args;
 use futures_util::StreamExt as _;
+use majordomo_application::ports::IdGenerator as _;
+use majordomo_infrastructure_system::RandomIds;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{CliError, Context};
 use super::output::{Output, field, printable};
+use super::sessions::percent_encode;
 use super::sse;
 use crate::client::{Client, ClientError};
+use crate::startup::StartError;
 
 /// What is asked.
 #[derive(Args)]
@@ -25,15 +30,42 @@ pub(super) struct ChatArgs {
     model: Option<String>,
 }
 
+/// Says it and prints the answer. The first SIGINT stops the answer, wherever it is written; a second one waits for nothing.
 pub(super) async fn run(context: Context, args: ChatArgs, output: &Output) -> Result<(), CliError> {
-    context
-        .with_server(async |client| converse(&client, &args, output).await)
-        .await
+    let interrupts = || signal(SignalKind::interrupt()).map_err(CliError::Runtime);
+    let (mut interrupt, mut again) = (interrupts()?, interrupts()?);
+    // Named here, so that it can be stopped before the server has said anything.
+    let ids = RandomIds::new().map_err(StartError::from)?;
+    let session = args.session.clone();
+    let session = session.unwrap_or_else(|| ids.session_id().to_string());
+    let work = context.with_server(async |client| {
+        tokio::select! {
+            result = converse(&client, &session, &args, output) => result,
+            _ = interrupt.recv() => {
+                stop(&client, &session).await;
+                Err(CliError::Interrupted)
+            }
+        }
+    });
+    tokio::select! {
+        result = work => result,
+        () = async { again.recv().await; again.recv().await; } => Err(CliError::Interrupted),
+    }
 }
 
-async fn converse(client: &Client, args: &ChatArgs, output: &Output) -> Result<(), CliError> {
-    let body =
-        json!({ "message": args.text, "conversation_id": args.session, "model": args.model });
+/// Stops what runs in the session. Where nothing does, or the server is gone, there is nothing to stop.
+async fn stop(client: &Client, session: &str) {
+    let path = format!("/api/v1/chat/stop?session_id={}", percent_encode(session));
+    let _ = client.json(Method::POST, &path, None).await;
+}
+
+async fn converse(
+    client: &Client,
+    session: &str,
+    args: &ChatArgs,
+    output: &Output,
+) -> Result<(), CliError> {
+    let body = json!({ "message": args.text, "conversation_id": session, "model": args.model });
     let response = client
         .send(Method::POST, "/v1/chat/stream", Some(&body))
         .await?;

@@ -29,6 +29,16 @@ pub(super) enum CliError {
     /// The log level is wrong.
     #[error(transparent)]
     Level(#[from] LevelError),
+    /// A host to listen on is unknown.
+    #[error("--host: {host} has no address: {source}")]
+    Host {
+        host: String,
+        #[source]
+        source: io::Error,
+    },
+    /// The configuration is wrong, as has been told on standard output.
+    #[error("the configuration is to be mended")]
+    Misconfigured,
     /// The platform tells of no folder for application data.
     #[error("no folder for data is known on this system; name one with --data-dir")]
     NoDataDir,
@@ -44,6 +54,9 @@ pub(super) enum CliError {
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[source] io::Error),
+    /// The person at the terminal wants no more of it.
+    #[error("interrupted")]
+    Interrupted,
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),
@@ -51,12 +64,16 @@ pub(super) enum CliError {
 
 impl CliError {
     pub(super) fn exit_code(&self) -> ExitCode {
-        let configuration = match self {
-            Self::Settings(_) | Self::Level(_) | Self::NoDataDir => true,
-            Self::Start(error) => error.is_configuration(),
-            _ => false,
-        };
-        ExitCode::from(if configuration { 2 } else { 1 })
+        ExitCode::from(match self {
+            Self::Settings(_)
+            | Self::Level(_)
+            | Self::Host { .. }
+            | Self::Misconfigured
+            | Self::NoDataDir => 2,
+            Self::Start(error) if error.is_configuration() => 2,
+            Self::Interrupted => 130,
+            _ => 1,
+        })
     }
 }
 

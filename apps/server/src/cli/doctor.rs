@@ -46,7 +46,7 @@ pub(super) fn run(global: &Global, args: DoctorArgs, output: &Output) -> Result<
 
 fn examine_installation(global: &Global) -> Result<Vec<Finding>, CliError> {
     match load_settings(global, Overrides::default()) {
-        Err(CliError::Settings(error)) => Ok(vec![Finding::bad(
+        Err(CliError::Settings(error)) => Ok(vec![Finding::misconfigured(
             "settings",
             error.to_string(),
             "mend the key named; see docs/configuration.md",
@@ -155,7 +155,7 @@ async fn models(settings: &Settings) -> Vec<Finding> {
     let registry = match wiring::models(settings).await {
         Ok(registry) => registry,
         Err(error) => {
-            return vec![Finding::bad(
+            return vec![Finding::misconfigured(
                 "models",
                 error.to_string(),
                 "mend [[models.providers]]",

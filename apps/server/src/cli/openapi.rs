@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use majordomo_settings::Overrides;
 
-use super::context::CliError;
+use super::Global;
+use super::context::{CliError, load_settings};
 use super::output::Output;
 use crate::wiring;
 
@@ -32,7 +34,11 @@ enum Dialect {
     Openai,
 }
 
-pub(super) fn run(args: &OpenapiArgs, output: &Output) -> Result<(), CliError> {
+pub(super) fn run(global: &Global, args: &OpenapiArgs, output: &Output) -> Result<(), CliError> {
+    // Nothing here depends on the settings, but a file that is named must be right.
+    if global.config.is_some() {
+        load_settings(global, Overrides::default())?;
+    }
     let name = match args.dialect {
         Dialect::Pocketpaw => "pocketpaw",
         Dialect::Pisovereign => "pisovereign",

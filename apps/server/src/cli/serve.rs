@@ -1,5 +1,6 @@
 //! `majordomo serve`.
 
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use majordomo_settings::Overrides;
@@ -13,7 +14,7 @@ use crate::{telemetry, wiring};
 
 pub(super) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<(), CliError> {
     let overrides = Overrides {
-        host: args.host,
+        hosts: args.host.as_deref().map(addresses_of).transpose()?,
         port: args.port,
         data_dir: None,
     };
@@ -43,6 +44,23 @@ pub(super) fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<
     Ok(())
 }
 
+/// An address itself, or the addresses of a name.
+fn addresses_of(host: &str) -> Result<Vec<IpAddr>, CliError> {
+    let found = (host, 0)
+        .to_socket_addrs()
+        .map_err(|source| CliError::Host {
+            host: host.to_owned(),
+            source,
+        })?;
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
+    Ok(addresses)
+}
+
 fn greet(application: &Application, output: &Output) {
     for address in application.addresses() {
         output.note(&format!("Majordomo listens on http://{address}"));
@@ -57,4 +75,19 @@ fn greet(application: &Application, output: &Output) {
         "  API documents http://{}/api/v1/docs",
         application.address()
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_addresses_or_names_that_have_some() {
+        let any = vec!["0.0.0.0".parse::<IpAddr>().unwrap()];
+        assert_eq!(addresses_of("0.0.0.0").unwrap(), any);
+        let local = addresses_of("localhost").unwrap();
+        assert!(!local.is_empty() && local.iter().all(IpAddr::is_loopback));
+        let unknown = addresses_of("no such host").unwrap_err();
+        assert!(unknown.to_string().contains("no such host"), "{unknown}");
+    }
 }

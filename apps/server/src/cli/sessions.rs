@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::context::{CliError, Context};
 use super::output::{Output, field, items, printable};
+use super::private_file::PrivateFile;
 use crate::client::{Client, ClientError};
 
 /// What to do with sessions.
@@ -40,10 +41,10 @@ pub(super) enum SessionsCommand {
     Export {
         /// The session's id
         id: String,
-        /// The form
-        #[arg(long, default_value = "md")]
-        format: Format,
-        /// The file [default: standard output]
+        /// The form [default: md, with --json json]
+        #[arg(long)]
+        format: Option<Format>,
+        /// The file, readable by its owner only [default: standard output]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -107,8 +108,10 @@ async fn act(client: &Client, command: SessionsCommand, output: &Output) -> Resu
             output: file,
         } => {
             let format = match format {
-                Format::Json => "json",
-                Format::Md => "md",
+                Some(Format::Json) => "json",
+                Some(Format::Md) => "md",
+                None if output.is_json() => "json",
+                None => "md",
             };
             let path = format!("/api/v1/sessions/{}/export?format={format}", segment(&id)?);
             let response = client.send(Method::GET, &path, None).await?;
@@ -117,7 +120,11 @@ async fn act(client: &Client, command: SessionsCommand, output: &Output) -> Resu
                 .await
                 .map_err(|error| ClientError::Answer(error.without_url().to_string()))?;
             match file {
-                Some(file) => std::fs::write(&file, text).map_err(CliError::Output),
+                Some(file) => {
+                    let mut file = PrivateFile::create(&file)?;
+                    file.write(&text)?;
+                    file.finish()
+                }
                 None => output.text(&text),
             }
         }
@@ -143,7 +150,7 @@ fn segment(id: &str) -> Result<&str, CliError> {
 }
 
 /// Encodes everything but unreserved characters (RFC 3986, section 2.3).
-fn percent_encode(text: &str) -> String {
+pub(super) fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));

@@ -56,14 +56,19 @@ pub(crate) async fn registry_config(
             context_tokens: provider.context_tokens.map(u64::from),
         });
     }
-    if providers.is_empty() && configured.default.is_none() {
-        providers.extend(local_ollama().await?);
+    let mut detected = None;
+    if providers.is_empty()
+        && configured.default.is_none()
+        && let Some((provider, model)) = local_ollama().await?
+    {
+        detected = Some(ModelRef::new(&provider.name, model));
+        providers.push(provider);
     }
     let default = match &configured.default {
         Some(name) => ModelRef::parse(name).ok_or(ModelsConfigError::Model {
             key: "models.default",
         })?,
-        None => first_model(&providers, &configured.providers),
+        None => detected.unwrap_or_else(|| first_model(&configured.providers)),
     };
     let fallback: Option<Vec<ModelRef>> = configured
         .fallback
@@ -87,15 +92,10 @@ pub(crate) async fn registry_config(
 }
 
 /// What answers when no default is configured: the first provider's first model, where one is known.
-fn first_model(providers: &[Provider], settings: &[ProviderSettings]) -> ModelRef {
+fn first_model(providers: &[ProviderSettings]) -> ModelRef {
     let first = providers.iter().find_map(|provider| {
-        let model = provider.models.first().cloned().or_else(|| {
-            let kind = settings
-                .iter()
-                .find(|known| known.name == provider.name)?
-                .kind;
-            customary_model(kind).map(str::to_owned)
-        })?;
+        let first = provider.models.first().map(String::as_str);
+        let model = first.or_else(|| customary_model(provider.kind))?;
         Some(ModelRef::new(&provider.name, model))
     });
     first.unwrap_or_else(|| ModelRef::new(BUILTIN_PROVIDER, BUILTIN_MODEL))
@@ -138,20 +138,20 @@ fn adapter(settings: &ProviderSettings) -> Result<Arc<dyn ChatModel>, ProviderCo
     })
 }
 
-/// The Ollama of this machine with its models, if it answers and has any.
-async fn local_ollama() -> Result<Option<Provider>, ProviderConfigError> {
+/// The Ollama of this machine and its first model, if it answers and has any.
+async fn local_ollama() -> Result<Option<(Provider, String)>, ProviderConfigError> {
     let config = ProviderConfig::new("ollama", OllamaChatModel::DEFAULT_BASE_URL);
     let model: Arc<dyn ChatModel> = Arc::new(OllamaChatModel::new(&config)?);
     let answer = tokio::time::timeout(DETECTION_TIMEOUT, model.models()).await;
-    let models: Vec<String> = match answer {
-        Ok(Ok(models)) => models.into_iter().map(|info| info.id).collect(),
-        Ok(Err(_)) | Err(_) => return Ok(None),
+    let listed = answer.ok().and_then(Result::ok).unwrap_or_default();
+    let Some(first) = listed.into_iter().next() else {
+        return Ok(None);
     };
-    let name = "ollama".to_owned();
-    Ok((!models.is_empty()).then_some(Provider {
-        name,
+    let provider = Provider {
+        name: "ollama".to_owned(),
         model,
-        models,
+        models: Vec::new(),
         context_tokens: None,
-    }))
+    };
+    Ok(Some((provider, first.id)))
 }

@@ -14,6 +14,7 @@ use super::reply::Turn;
 use super::service::ChatService;
 use crate::caller::Caller;
 use crate::error::ServiceError as _;
+use crate::ports::ImportedConversation;
 use crate::runs::{RunLog, RunStream};
 
 /// Sessions listed at most.
@@ -152,21 +153,26 @@ impl ChatService {
                 "Stopped.".to_owned()
             }
             Name::Model => {
-                self.choose_model(caller, stored, session.clone(), command.argument)
+                self.choose_model(caller, stored, &session, channel, command.argument)
                     .await?
             }
             Name::Status => self.describe(stored.as_ref(), &session),
+            Name::Clear if stored.is_none() => "There is nothing to clear.".to_owned(),
             Name::Clear => {
                 let record = self.erasure(caller, "session.clear", &session);
                 let clear = self.sessions.clear(&caller.user, &session, &record);
                 require(self.while_stopped(&caller.user, &session, clear).await?)?;
                 "This session's messages are forgotten.".to_owned()
             }
+            Name::Rename if command.argument.is_empty() => usage(Name::Rename),
             Name::Rename => {
                 let title = SessionTitle::choose(command.argument)?;
+                self.begin(caller, stored.as_ref(), &session, channel)
+                    .await?;
                 require(self.sessions.rename(&caller.user, &session, &title).await?)?;
                 format!("This session is now called \"{}\".", title.as_str())
             }
+            Name::Delete if stored.is_none() => "There is nothing to delete.".to_owned(),
             Name::Delete => {
                 let record = self.erasure(caller, "session.delete", &session);
                 let delete = self.sessions.delete(&caller.user, &session, &record);
@@ -257,7 +263,8 @@ impl ChatService {
         &self,
         caller: &Caller,
         stored: Option<Session>,
-        session: SessionId,
+        session: &SessionId,
+        channel: Channel,
         argument: &str,
     ) -> Result<String, ChatError> {
         if argument.is_empty() {
@@ -269,15 +276,36 @@ impl ChatService {
             "default" => None,
             name => Some(self.models.resolve_for(caller, Some(name))?.to_string()),
         };
+        self.begin(caller, stored.as_ref(), session, channel)
+            .await?;
         require(
             self.sessions
-                .set_model(&caller.user, &session, model.as_deref())
+                .set_model(&caller.user, session, model.as_deref())
                 .await?,
         )?;
         Ok(format!(
             "This session's model is now {}.",
             self.models.resolve(model.as_deref())?
         ))
+    }
+
+    /// Begins the session where it is not stored yet, so that it can keep what is chosen for it.
+    async fn begin(
+        &self,
+        caller: &Caller,
+        stored: Option<&Session>,
+        session: &SessionId,
+        channel: Channel,
+    ) -> Result<(), ChatError> {
+        if stored.is_none() {
+            let now = self.clock.now();
+            let empty = ImportedConversation {
+                session: Session::begin(session.clone(), caller.user.clone(), channel, now),
+                messages: Vec::new(),
+            };
+            self.sessions.import(&empty, now).await?;
+        }
+        Ok(())
     }
 
     fn describe(&self, stored: Option<&Session>, session: &SessionId) -> String {
@@ -353,14 +381,22 @@ fn require(found: bool) -> Result<(), ChatError> {
 }
 
 fn help() -> String {
-    COMMANDS.iter().fold(
-        "Commands:".to_owned(),
-        |mut text, (_, word, argument, meaning)| {
-            let space = if argument.is_empty() { "" } else { " " };
-            let _ = write!(text, "\n/{word}{space}{argument}: {meaning}");
-            text
-        },
-    )
+    COMMANDS
+        .iter()
+        .fold("Commands:".to_owned(), |text, command| {
+            format!("{text}\n{}", explain(command))
+        })
+}
+
+/// How one command is used.
+fn usage(name: Name) -> String {
+    let command = COMMANDS.iter().find(|(known, ..)| *known == name);
+    command.map(explain).unwrap_or_default()
+}
+
+fn explain((_, word, argument, meaning): &(Name, &str, &str, &str)) -> String {
+    let space = if argument.is_empty() { "" } else { " " };
+    format!("/{word}{space}{argument}: {meaning}")
 }
 
 #[cfg(test)]

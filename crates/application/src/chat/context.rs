@@ -82,7 +82,12 @@ pub(super) fn build(
         left = rest.unwrap_or(left);
         rest.is_some()
     });
-    let left_out = shown.len() - fitting.count();
+    let mut left_out = shown.len() - fitting.count();
+    // An answer whose question is left out, or was not even read.
+    let is_cut_off = |message: &&&Message| {
+        message.role == Role::Assistant && (left_out > 0 || message.run.is_some())
+    };
+    left_out += shown.iter().skip(left_out).take_while(is_cut_off).count();
     let mut messages = Vec::with_capacity(shown.len() - left_out + 2);
     if !system_prompt.is_empty() {
         messages.push(system);
@@ -191,6 +196,27 @@ mod tests {
             .map(|text| text.chars().next().unwrap())
             .collect();
         assert_eq!(starts, ['8', '9', 'n']);
+    }
+
+    #[test]
+    fn no_conversation_begins_with_the_answer_to_what_was_left_out() {
+        let history = [
+            message(1, Role::User, "r1", &"long ".repeat(100)),
+            message(2, Role::Assistant, "r1", "ONE"),
+            message(3, Role::User, "r2", "two"),
+            message(4, Role::Assistant, "r2", "TWO"),
+        ];
+        let current = message(5, Role::User, "r3", "three");
+        for (history, budget) in [(&history[..], 80), (&history[1..], 10_000)] {
+            let context = build("sys", history, &current, budget);
+            assert_eq!(texts(&context), ["sys", "two", "TWO", "three"]);
+        }
+        let greeting = Message {
+            run: None,
+            ..message(1, Role::Assistant, "r0", "Welcome!")
+        };
+        let context = build("sys", &[greeting], &current, 10_000);
+        assert_eq!(texts(&context), ["sys", "Welcome!", "three"]);
     }
 
     proptest::proptest! {

@@ -3,7 +3,7 @@
 use majordomo_domain::RunStatus;
 
 use crate::error::ServiceError as _;
-use crate::ports::{FinishReason, ModelError, RepositoryError};
+use crate::ports::{ModelError, RepositoryError};
 use crate::usage::BudgetError;
 
 /// How a turn came to its end.
@@ -14,10 +14,10 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn completed(reason: FinishReason) -> Self {
+    pub(super) fn completed(reason: &str) -> Self {
         Self {
             status: RunStatus::Completed,
-            reason: reason.as_str().to_owned(),
+            reason: reason.to_owned(),
             error: None,
         }
     }

@@ -13,7 +13,7 @@ use crate::usage::BudgetError;
 
 /// When to come back after a queue was full.
 const QUEUE_RETRY: Duration = Duration::from_secs(5);
-/// When to come back after a model was rate limited and named no time.
+/// When to come back after a model asked for a pause.
 const MODEL_RETRY: Duration = Duration::from_secs(30);
 
 /// How chatting fails.
@@ -151,6 +151,9 @@ fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
         "rate_limited" | "budget_exceeded" | "budget_reserved" => ErrorKind::RateLimited {
             retry_after: MODEL_RETRY,
         },
+        "overloaded" => ErrorKind::Busy {
+            retry_after: MODEL_RETRY,
+        },
         "budget_unavailable" | "unavailable" | "timeout" | "cancelled" | "interrupted"
         | "storage" => ErrorKind::Unavailable,
         "invalid" | "context_too_long" => {
@@ -159,7 +162,7 @@ fn kind_of_failure(reason: &str, message: &str) -> ErrorKind {
         "model_not_found" => ErrorKind::Invalid(vec![FieldError::new("model", message)]),
         "refused" | "model_unpriced" => ErrorKind::Forbidden,
         "stopped" => ErrorKind::Conflict,
-        "auth" | "malformed" | "loop" | "max_steps" => ErrorKind::Upstream,
+        "auth" | "malformed" | "loop" => ErrorKind::Upstream,
         _ => ErrorKind::Internal,
     }
 }

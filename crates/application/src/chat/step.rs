@@ -90,7 +90,8 @@ pub(super) async fn read_step(
     }
 }
 
-fn push_text(writer: &mut JournalWriter, draft: &mut Draft, text: String) {
+/// Adds to the answer.
+pub(super) fn push_text(writer: &mut JournalWriter, draft: &mut Draft, text: String) {
     draft.text.push_str(&text);
     writer.push(RunEventKind::Text(text));
 }

@@ -16,7 +16,7 @@ use super::end::End;
 use super::loop_breaker::LoopBreaker;
 use super::queue::PendingTurn;
 use super::service::ChatService;
-use super::step::{Step, read_step};
+use super::step::{Step, push_text, read_step};
 use super::traces;
 use crate::memory::{AnsweredTurn, Embedding};
 use crate::models::{ModelsError, estimate_prompt_tokens};
@@ -195,7 +195,7 @@ impl ChatService {
         for _ in 0..config.max_steps {
             let (step, reason) = self.ask(turn, &model, &messages, writer, draft).await?;
             if step.calls.is_empty() {
-                return Ok(End::completed(reason));
+                return Ok(End::completed(reason.as_str()));
             }
             // The last call is stored with the end of the run, which may be far away.
             self.accounting.keep(draft.calls.drain(..));
@@ -218,10 +218,14 @@ impl ChatService {
                 is_error: output.is_error,
             }));
         }
-        Err(End::failed(
-            "max_steps",
-            format!("The agent took more than {} steps", config.max_steps),
-        ))
+        if draft.text.is_empty() {
+            let words = format!(
+                "I stopped after {} steps without an answer.",
+                config.max_steps
+            );
+            push_text(writer, draft, words);
+        }
+        Ok(End::completed("max_steps"))
     }
 
     async fn context(

@@ -295,10 +295,7 @@ fn beginning(text: &str, chars: usize) -> &str {
 
 /// How long to leave an embedder alone.
 fn rest_after(error: &ModelError) -> Duration {
-    match error.kind {
-        ModelErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(REST),
-        _ => REST,
-    }
+    error.retry_after().unwrap_or(REST)
 }
 
 #[async_trait]

@@ -18,14 +18,14 @@ const RATE_LIMITED: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// How a model stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Ask it.
     Ready,
     /// It failed a moment ago: ask it only when no other is left.
-    Shaky,
-    /// Its provider named a time before which it must not be asked.
-    Barred(Duration),
+    Shaky(ModelError),
+    /// Its provider named a time before which it must not be asked: this long from now.
+    Barred(Duration, ModelError),
 }
 
 /// Remembers failures per provider and model; each provider has one key.
@@ -34,7 +34,25 @@ pub(super) struct Cooldowns(Mutex<HashMap<ModelRef, Cooldown>>);
 
 struct Cooldown {
     until: Timestamp,
-    barred: bool,
+    kind: ModelErrorKind,
+}
+
+impl Cooldown {
+    fn standing(&self, model: &ModelRef, now: Timestamp) -> Standing {
+        let left = self.until.since(now);
+        let kind = match &self.kind {
+            ModelErrorKind::RateLimited { .. } => ModelErrorKind::RateLimited {
+                retry_after: Some(left),
+            },
+            ModelErrorKind::Overloaded { .. } => ModelErrorKind::Overloaded { retry_after: left },
+            other => {
+                let words = format!("{model} failed a moment ago");
+                return Standing::Shaky(ModelError::new(other.clone(), words));
+            }
+        };
+        let words = format!("{model} asked for a pause");
+        Standing::Barred(left, ModelError::new(kind, words))
+    }
 }
 
 impl Cooldowns {
@@ -46,14 +64,13 @@ impl Cooldowns {
     }
 
     pub(super) fn note(&self, model: &ModelRef, error: &ModelError, now: Timestamp) {
-        let (pause, barred) = match &error.kind {
-            ModelErrorKind::RateLimited { retry_after } => {
-                (retry_after.unwrap_or(RATE_LIMITED).min(LONGEST), true)
-            }
+        let pause = match &error.kind {
+            ModelErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(RATE_LIMITED),
+            ModelErrorKind::Overloaded { retry_after } => *retry_after,
             ModelErrorKind::Unavailable | ModelErrorKind::Timeout | ModelErrorKind::Malformed => {
-                (UNAVAILABLE, false)
+                UNAVAILABLE
             }
-            ModelErrorKind::Auth => (AUTH, false),
+            ModelErrorKind::Auth => AUTH,
             _ => return,
         };
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,8 +78,8 @@ impl Cooldowns {
         map.insert(
             model.clone(),
             Cooldown {
-                until: now.plus(pause),
-                barred,
+                until: now.plus(pause.min(LONGEST)),
+                kind: error.kind.clone(),
             },
         );
     }
@@ -77,10 +94,7 @@ impl Cooldowns {
     pub(super) fn standing(&self, model: &ModelRef, now: Timestamp) -> Standing {
         let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match map.get(model) {
-            Some(cooldown) if now < cooldown.until && cooldown.barred => {
-                Standing::Barred(cooldown.until.since(now))
-            }
-            Some(cooldown) if now < cooldown.until => Standing::Shaky,
+            Some(cooldown) if now < cooldown.until => cooldown.standing(model, now),
             _ => Standing::Ready,
         }
     }

@@ -20,7 +20,7 @@ pub enum ModelsError {
     /// No model of the chain answered.
     #[error("no model answered")]
     NoAnswer {
-        /// The models that were asked in vain.
+        /// The models that were asked in vain or left alone.
         hops: Vec<Hop>,
         /// The last failure.
         last: ModelError,
@@ -75,6 +75,9 @@ fn kind_of(error: &ModelError) -> ErrorKind {
     match &error.kind {
         ModelErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited {
             retry_after: retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
+        },
+        ModelErrorKind::Overloaded { retry_after } => ErrorKind::Busy {
+            retry_after: *retry_after,
         },
         ModelErrorKind::ContextTooLong | ModelErrorKind::Invalid => {
             ErrorKind::Invalid(vec![FieldError::new("messages", error.message.clone())])

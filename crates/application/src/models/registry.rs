@@ -1,15 +1,16 @@
 //! The configured providers and the chain of models asked in turn.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use majordomo_domain::{Hop, ModelRef, Scope};
 
+use super::chain::{Choice, plan};
 use super::cooldown::{Cooldowns, Standing};
 use super::error::ModelsError;
+use super::lists::Lists;
 use crate::caller::{Caller, ScopeDenied};
 use crate::ports::{
     ChatModel, Clock, ModelDelta, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
@@ -21,10 +22,28 @@ pub struct Provider {
     pub name: String,
     /// How it is asked.
     pub model: Arc<dyn ChatModel>,
-    /// Models it is known to offer; a bare model name is looked up here.
+    /// The only models to offer of it; a bare model name is looked up here. Empty: those that it lists itself.
     pub models: Vec<String>,
     /// The context window of its models in tokens, where configured.
     pub context_tokens: Option<u64>,
+}
+
+impl Provider {
+    fn lists(&self, model: &str) -> bool {
+        self.models.iter().any(|known| known == model)
+    }
+
+    /// What to tell of its models, where `told` is what it tells itself.
+    fn offered(&self, mut told: Vec<ModelInfo>) -> Vec<ModelInfo> {
+        if self.models.is_empty() {
+            return told;
+        }
+        let offered = self.models.iter().map(|id| {
+            let place = told.iter().position(|info| info.id == *id);
+            place.map_or_else(|| named(id), |place| told.swap_remove(place))
+        });
+        offered.collect()
+    }
 }
 
 /// What the operator configured.
@@ -37,16 +56,13 @@ pub struct RegistryConfig {
     pub fallback: Vec<ModelRef>,
 }
 
-/// Longest wait for a model whose provider asked for a pause, when no other is left.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
 /// A model's answer that has begun.
 pub struct Opened {
     /// The model that answers.
     pub model: ModelRef,
     /// Its answer.
     pub stream: ModelStream,
-    /// The models asked before it in vain.
+    /// The models before it that were asked in vain or left alone.
     pub hops: Vec<Hop>,
 }
 
@@ -72,6 +88,12 @@ impl Configured {
     fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.name == name)
     }
+
+    /// Whether nothing configured speaks against offering this model.
+    fn may_offer(&self, provider: &Provider, model: &str) -> bool {
+        let is_default = provider.name == self.default.provider && model == self.default.model;
+        is_default || provider.models.is_empty() || provider.lists(model)
+    }
 }
 
 impl From<RegistryConfig> for Configured {
@@ -88,6 +110,7 @@ impl From<RegistryConfig> for Configured {
 pub struct ModelRegistry {
     configured: ArcSwap<Configured>,
     cooldowns: Cooldowns,
+    lists: Lists,
     clock: Arc<dyn Clock>,
 }
 
@@ -97,6 +120,7 @@ impl ModelRegistry {
         Self {
             configured: ArcSwap::from_pointee(config.into()),
             cooldowns: Cooldowns::default(),
+            lists: Lists::default(),
             clock,
         }
     }
@@ -106,6 +130,7 @@ impl ModelRegistry {
     pub fn replace(&self, config: RegistryConfig) {
         self.configured.store(Arc::new(config.into()));
         self.cooldowns.forget();
+        self.lists.forget();
     }
 
     /// What answers when nothing is named.
@@ -114,16 +139,21 @@ impl ModelRegistry {
     }
 
     /// Finds the model a caller names: `provider/model` of a configured provider; else a model some provider is known
-    /// to offer; else a model of the default provider, which then decides. The built-in assistant offers one model only.
+    /// to offer; else a model of the default provider, which then decides. Where the models to offer are configured there
+    /// are no others; a name that looks like `provider/model` without such a provider may not be one that the default
+    /// provider is known not to list.
     pub fn resolve(&self, name: Option<&str>) -> Result<ModelRef, ModelsError> {
         let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
             return Ok(self.default_model());
         };
+        if name.ends_with('/') {
+            return Err(unknown(name));
+        }
         let configured = self.configured.load();
         if let Some(model) = ModelRef::parse(name)
             && let Some(provider) = configured.provider(&model.provider)
         {
-            return if offers(provider, &model.model) {
+            return if configured.may_offer(provider, &model.model) {
                 Ok(model)
             } else {
                 Err(unknown(name))
@@ -132,11 +162,12 @@ impl ModelRegistry {
         let listed = configured
             .providers
             .iter()
-            .find(|provider| provider.models.iter().any(|model| model == name));
+            .find(|provider| provider.lists(name));
         let provider = listed
             .or_else(|| configured.provider(&configured.default.provider))
             .ok_or_else(|| unknown(name))?;
-        if offers(provider, name) {
+        let mistyped = name.contains('/') && self.lists.lack(&provider.name, name);
+        if configured.may_offer(provider, name) && !(mistyped && listed.is_none()) {
             Ok(ModelRef::new(&provider.name, name))
         } else {
             Err(unknown(name))
@@ -192,17 +223,22 @@ impl ModelRegistry {
         mut request: impl FnMut(&ModelRef) -> ModelRequest,
     ) -> Result<Opened, ModelsError> {
         let mut hops = Vec::new();
-        let mut last = ModelError::new(ModelErrorKind::Unavailable, "No model is configured");
-        for (model, wait) in self.candidates(caller, first) {
-            if wait > LONGEST_WAIT {
-                last = ModelError::new(
-                    ModelErrorKind::RateLimited {
-                        retry_after: Some(wait),
-                    },
-                    format!("{model} asked for a pause"),
-                );
-                break;
-            }
+        let mut last = None;
+        let mut shortest_pause: Option<ModelError> = None;
+        for choice in plan(self.chain(caller, first)) {
+            let (model, wait) = match choice {
+                Choice::Ask(model, wait) => (model, wait),
+                Choice::Leave(model, error) => {
+                    hops.push(hop(&model, &error));
+                    if shortest_pause
+                        .as_ref()
+                        .is_none_or(|known| error.retry_after() < known.retry_after())
+                    {
+                        shortest_pause = Some(error);
+                    }
+                    continue;
+                }
+            };
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
@@ -217,25 +253,23 @@ impl ModelRegistry {
                 }
                 Err(error) => {
                     self.cooldowns.note(&model, &error, self.clock.now());
-                    let hop = Hop {
-                        model: model.to_string(),
-                        code: error.code().to_owned(),
-                        message: error.message.clone(),
-                    };
-                    hops.push(hop);
+                    hops.push(hop(&model, &error));
                     let hopeless = matches!(
                         error.kind,
                         ModelErrorKind::Refused
                             | ModelErrorKind::Invalid
                             | ModelErrorKind::Cancelled
                     );
-                    last = error;
+                    last = Some(error);
                     if hopeless {
                         break;
                     }
                 }
             }
         }
+        let last = last.or(shortest_pause).unwrap_or_else(|| {
+            ModelError::new(ModelErrorKind::Unavailable, "No model is configured")
+        });
         Err(ModelsError::NoAnswer { hops, last })
     }
 
@@ -264,34 +298,17 @@ impl ModelRegistry {
         Ok(stream::once(async move { Ok(first) }).chain(stream).boxed())
     }
 
-    /// The chain in the order to ask, each with the pause to make first: ready models, then shaky ones, then, only when
-    /// there is no other, the one barred for the shortest time.
-    fn candidates(&self, caller: &Caller, first: &ModelRef) -> Vec<(ModelRef, Duration)> {
+    /// The models that may be asked for `caller`, `first` before the fallback, and how they stand.
+    fn chain(&self, caller: &Caller, first: &ModelRef) -> Vec<(ModelRef, Standing)> {
         let now = self.clock.now();
         let configured = self.configured.load();
-        let (mut ready, mut shaky) = (Vec::new(), Vec::new());
-        let mut barred: Option<(ModelRef, Duration)> = None;
-        let mut seen = Vec::new();
+        let mut chain: Vec<(ModelRef, Standing)> = Vec::new();
         for model in std::iter::once(first).chain(&configured.fallback) {
-            if seen.contains(&model) || !caller.may_ask(model) {
-                continue;
-            }
-            seen.push(model);
-            match self.cooldowns.standing(model, now) {
-                Standing::Ready => ready.push((model.clone(), Duration::ZERO)),
-                Standing::Shaky => shaky.push((model.clone(), Duration::ZERO)),
-                Standing::Barred(wait) => {
-                    if barred.as_ref().is_none_or(|(_, shortest)| wait < *shortest) {
-                        barred = Some((model.clone(), wait));
-                    }
-                }
+            if caller.may_ask(model) && chain.iter().all(|(known, _)| known != model) {
+                chain.push((model.clone(), self.cooldowns.standing(model, now)));
             }
         }
-        ready.append(&mut shaky);
-        if ready.is_empty() {
-            ready.extend(barred);
-        }
-        ready
+        chain
     }
 
     /// Whether nothing speaks against asking the model now: it did not fail a moment ago.
@@ -320,21 +337,19 @@ impl ModelRegistry {
         Ok(entries)
     }
 
-    /// The models on offer: what each provider tells, asked at the same time; for a provider that does not answer,
-    /// what is configured.
+    /// What a provider tells of its models; what it lists is remembered.
+    pub async fn read_list(&self, provider: &Provider) -> Result<Vec<ModelInfo>, ModelError> {
+        let told = provider.model.models().await?;
+        self.lists.remember(&provider.name, &told);
+        Ok(told)
+    }
+
+    /// The models on offer: those that are configured, else what each provider tells, asked at the same time.
     pub async fn catalog(&self) -> Vec<CatalogEntry> {
         let configured = self.configured.load_full();
         let answers = join_all(configured.providers.iter().map(|provider| async move {
-            let mut offered = provider.model.models().await.unwrap_or_default();
-            for id in &provider.models {
-                if !offered.iter().any(|info| info.id == *id) {
-                    offered.push(ModelInfo {
-                        id: id.clone(),
-                        ..ModelInfo::default()
-                    });
-                }
-            }
-            (provider, offered)
+            let told = self.read_list(provider).await.unwrap_or_default();
+            (provider, provider.offered(told))
         }))
         .await;
         let mut entries: Vec<CatalogEntry> = answers
@@ -351,10 +366,7 @@ impl ModelRegistry {
             })
             .collect();
         if !entries.iter().any(|entry| entry.is_default) {
-            let info = ModelInfo {
-                id: configured.default.model.clone(),
-                ..ModelInfo::default()
-            };
+            let info = named(&configured.default.model);
             entries.insert(
                 0,
                 CatalogEntry {
@@ -368,11 +380,20 @@ impl ModelRegistry {
     }
 }
 
-/// The name of the provider that needs no model.
-pub(crate) const BUILTIN_PROVIDER: &str = "builtin";
+/// A model of which only its name is known.
+fn named(id: &str) -> ModelInfo {
+    ModelInfo {
+        id: id.to_owned(),
+        ..ModelInfo::default()
+    }
+}
 
-fn offers(provider: &Provider, model: &str) -> bool {
-    provider.name != BUILTIN_PROVIDER || provider.models.iter().any(|known| known == model)
+fn hop(model: &ModelRef, error: &ModelError) -> Hop {
+    Hop {
+        model: model.to_string(),
+        code: error.code().to_owned(),
+        message: error.message.clone(),
+    }
 }
 
 fn unknown(name: &str) -> ModelsError {

@@ -209,7 +209,7 @@ impl HealthService {
             let error = "no model is configured".to_owned();
             return result_of(MODEL_PROVIDER, begun, Some(error));
         };
-        let error = match timeout(CHECK_TIMEOUT, provider.model.models()).await {
+        let error = match timeout(CHECK_TIMEOUT, self.models.read_list(&provider)).await {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.message),
             Err(_) => Some(NO_ANSWER.to_owned()),

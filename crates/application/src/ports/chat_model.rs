@@ -201,6 +201,11 @@ pub enum ModelErrorKind {
     Invalid,
     /// The provider cannot be reached or fails (5xx).
     Unavailable,
+    /// The provider has too much to do or is being mended (5xx), and says until when.
+    Overloaded {
+        /// When the provider says to come back.
+        retry_after: Duration,
+    },
     /// No answer in time.
     Timeout,
     /// We stopped it.
@@ -228,8 +233,17 @@ impl ModelError {
         }
     }
 
+    /// When the provider says to come back.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            ModelErrorKind::RateLimited { retry_after } => retry_after,
+            ModelErrorKind::Overloaded { retry_after } => Some(retry_after),
+            _ => None,
+        }
+    }
+
     /// A stable name: `auth`, `rate_limited`, `context_too_long`, `refused`, `model_not_found`, `invalid`, `unavailable`,
-    /// `timeout`, `cancelled`, `malformed`.
+    /// `overloaded`, `timeout`, `cancelled`, `malformed`.
     pub const fn code(&self) -> &'static str {
         match self.kind {
             ModelErrorKind::Auth => "auth",
@@ -239,6 +253,7 @@ impl ModelError {
             ModelErrorKind::UnknownModel => "model_not_found",
             ModelErrorKind::Invalid => "invalid",
             ModelErrorKind::Unavailable => "unavailable",
+            ModelErrorKind::Overloaded { .. } => "overloaded",
             ModelErrorKind::Timeout => "timeout",
             ModelErrorKind::Cancelled => "cancelled",
             ModelErrorKind::Malformed => "malformed",

@@ -65,7 +65,7 @@ pub struct SearchHit {
 pub struct ImportedConversation {
     /// The session; its counts and the time of its last activity are made of the messages.
     pub session: Session,
-    /// What was said, in order, with the times it was said at; at least one. Their positions are given by storage.
+    /// What was said, in order, with the times it was said at. Their positions are given by storage.
     pub messages: Vec<Message>,
 }
 
@@ -123,7 +123,8 @@ pub trait SessionRepository: Send + Sync {
         id: &SessionId,
         window: MessageWindow,
     ) -> Result<Vec<Message>, RepositoryError>;
-    /// Stores a conversation of another system, in one transaction, and names the messages that are new. Messages whose
+    /// Stores a conversation of another system, in one transaction, and names the messages that are new; without
+    /// messages it begins the session, unless it is there. Messages whose
     /// ids are there stay as they are; the others take the positions behind the last one. A session that is there keeps
     /// its title and its model; its last activity moves forward only. `at` is now: what reads sessions by the time of
     /// their change MUST find it by `at`, unless nothing was new. MUST have reached the disk when it answers.

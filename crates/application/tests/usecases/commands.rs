@@ -86,6 +86,41 @@ async fn every_command_does_what_help_says() {
 }
 
 #[tokio::test]
+async fn what_is_chosen_before_the_first_message_is_kept() {
+    let world = World::playing([Script::answer("Hello")]);
+    assert_eq!(
+        tell(&world, "/model mock/other").await.0,
+        "This session's model is now mock/other."
+    );
+    tell(&world, "a first message").await;
+    assert_eq!(world.model.requests()[0].model, "other");
+    let title = async || {
+        let session = world.sessions.get(&alice(), &session("s")).await.unwrap();
+        session.title.as_str().to_owned()
+    };
+    assert_eq!(title().await, "a first message");
+
+    let world = World::playing([Script::answer("Hello")]);
+    tell(&world, "/rename Trip").await;
+    tell(&world, "a first message").await;
+    let stored = world.sessions.get(&alice(), &session("s")).await.unwrap();
+    assert_eq!(stored.title.as_str(), "Trip");
+}
+
+#[tokio::test]
+async fn where_nothing_is_there_is_nothing_to_clear_or_delete() {
+    let world = World::playing([]);
+    for (command, answer) in [
+        ("/clear", "There is nothing to clear."),
+        ("/delete", "There is nothing to delete."),
+        ("/rename", "/rename <title>: give this session a title"),
+    ] {
+        assert_eq!(tell(&world, command).await.0, answer);
+        assert!(world.sessions.get(&alice(), &session("s")).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn commands_see_the_callers_sessions_only() {
     let world = World::playing([Script::answer("Hello")]);
     tell(&world, "secret plans").await;

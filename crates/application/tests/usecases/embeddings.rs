@@ -148,7 +148,7 @@ async fn a_model_is_found_by_its_provider_or_its_bare_name() {
     let own = Arc::new(HashingEmbedder::new("own", 4));
     let world = world(Some(&own));
     let find = |name: &str| world.service.find(&alice(), name);
-    assert_eq!(find("relay/any/name"), Ok(named("relay", "any/name", true)));
+    assert_eq!(find("relay/small"), Ok(named("relay", "small", true)));
     assert_eq!(find("small"), Ok(named("relay", "small", true)));
     assert_eq!(find("listed"), Ok(named("other", "listed", false)));
     assert_eq!(find("mini"), Ok(named("builtin", "mini", false)));
@@ -158,7 +158,14 @@ async fn a_model_is_found_by_its_provider_or_its_bare_name() {
         Ok(Some(ModelRef::new("builtin", "mini")))
     );
     // The default provider has no embedding models.
-    for name in ["", "unheard-of", "chat/talker", "builtin/other", "nobody/m"] {
+    for name in [
+        "",
+        "unheard-of",
+        "chat/talker",
+        "builtin/other",
+        "nobody/m",
+        "relay/not-offered",
+    ] {
         let error = find(name).expect_err(name);
         assert_eq!(error.kind(), ErrorKind::NotFound, "{name}");
         assert_eq!(error.code(), "model_not_found");

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use majordomo_application::models::{ModelRegistry, ModelsError, Provider, RegistryConfig};
-use majordomo_application::ports::{ModelError, ModelErrorKind, ModelRequest};
+use majordomo_application::error::{ErrorKind, ServiceError as _};
+use majordomo_application::models::{ModelRegistry, ModelsError, Opened, Provider, RegistryConfig};
+use majordomo_application::ports::{ModelError, ModelErrorKind, ModelInfo, ModelRequest};
 use majordomo_domain::ModelRef;
 use majordomo_testkit::{FixedClock, Script, ScriptedModel};
 
@@ -23,12 +24,6 @@ fn world(first: Vec<Script>, second: Vec<Script>, fallback: bool) -> World {
         Arc::new(ScriptedModel::playing(first)),
         Arc::new(ScriptedModel::playing(second)),
     );
-    let provider = |name: &str, model: &Arc<ScriptedModel>, models: &[&str]| Provider {
-        name: name.to_owned(),
-        model: model.clone(),
-        models: models.iter().map(|model| (*model).to_owned()).collect(),
-        context_tokens: None,
-    };
     let config = RegistryConfig {
         providers: vec![
             provider("one", &first, &[]),
@@ -49,14 +44,46 @@ fn world(first: Vec<Script>, second: Vec<Script>, fallback: bool) -> World {
     }
 }
 
+fn provider(name: &str, model: &Arc<ScriptedModel>, models: &[&str]) -> Provider {
+    Provider {
+        name: name.to_owned(),
+        model: model.clone(),
+        models: models.iter().map(|model| (*model).to_owned()).collect(),
+        context_tokens: None,
+    }
+}
+
+fn info(id: &str) -> ModelInfo {
+    ModelInfo {
+        id: id.to_owned(),
+        ..ModelInfo::default()
+    }
+}
+
+fn unknown(name: &str) -> ModelsError {
+    ModelsError::UnknownModel(name.to_owned())
+}
+
 impl World {
-    async fn ask(&self) -> Result<String, ModelsError> {
+    fn resolve(&self, name: &str) -> Result<String, ModelsError> {
+        let model = self.registry.resolve(Some(name))?;
+        Ok(model.to_string())
+    }
+
+    async fn open(&self) -> Result<Opened, ModelsError> {
         let request = |model: &ModelRef| ModelRequest::new(&model.model, Vec::new());
-        let opened = self
-            .registry
-            .open(&alice(), &self.registry.default_model(), request)
-            .await?;
-        Ok(opened.model.to_string())
+        let first = self.registry.default_model();
+        self.registry.open(&alice(), &first, request).await
+    }
+
+    async fn ask(&self) -> Result<String, ModelsError> {
+        Ok(self.open().await?.model.to_string())
+    }
+
+    /// The hops of an answer.
+    async fn hops(&self) -> Vec<(String, String, String)> {
+        let hops = self.open().await.unwrap().hops.into_iter();
+        hops.map(|hop| (hop.model, hop.code, hop.message)).collect()
     }
 }
 
@@ -67,6 +94,12 @@ fn limited(seconds: u64) -> Script {
     Script::refusal(ModelError::new(kind, "slow down"))
 }
 
+fn overloaded(seconds: u64) -> Script {
+    let retry_after = Duration::from_secs(seconds);
+    let kind = ModelErrorKind::Overloaded { retry_after };
+    Script::refusal(ModelError::new(kind, "mending"))
+}
+
 fn down() -> Script {
     Script::refusal(ModelError::new(ModelErrorKind::Unavailable, "down"))
 }
@@ -74,20 +107,52 @@ fn down() -> Script {
 #[test]
 fn names_are_resolved_by_provider_then_list_then_default() {
     let world = world(Vec::new(), Vec::new(), false);
-    let resolve = |name: &str| {
-        world
-            .registry
-            .resolve(Some(name))
-            .map(|model| model.to_string())
-    };
-    assert_eq!(resolve("two/x").unwrap(), "two/x");
-    assert_eq!(resolve("listed").unwrap(), "two/listed");
-    assert_eq!(resolve("bare").unwrap(), "one/bare");
+    for (name, model) in [
+        ("one/x", "one/x"),
+        ("two/listed", "two/listed"),
+        ("listed", "two/listed"),
+        ("bare", "one/bare"),
+        ("vendor/family/model", "one/vendor/family/model"),
+        (" ", "one/m"),
+    ] {
+        assert_eq!(world.resolve(name).unwrap(), model);
+    }
+}
+
+#[test]
+fn what_is_not_among_the_configured_models_does_not_exist() {
+    let world = world(Vec::new(), Vec::new(), false);
+    for name in ["two/x", "two/", "one/"] {
+        assert_eq!(world.resolve(name).unwrap_err(), unknown(name));
+    }
+    world.registry.replace(RegistryConfig {
+        providers: vec![provider("one", &world.first, &["n"])],
+        default: ModelRef::new("one", "m"),
+        fallback: Vec::new(),
+    });
+    for name in ["x", "nope/n", "one/x", "nope/m"] {
+        assert_eq!(world.resolve(name).unwrap_err(), unknown(name));
+    }
+    for (name, model) in [("n", "one/n"), ("one/n", "one/n"), ("m", "one/m")] {
+        assert_eq!(world.resolve(name).unwrap(), model);
+    }
+}
+
+#[tokio::test]
+async fn a_mistyped_provider_is_noticed_where_the_list_of_the_default_one_is_known() {
+    let world = world(Vec::new(), Vec::new(), false);
+    world.first.offer(Ok(vec![info("vendor/m:8b")]));
+    assert_eq!(world.resolve("nope/m").unwrap(), "one/nope/m");
+    world.registry.catalog().await;
+    assert_eq!(world.resolve("nope/m").unwrap_err(), unknown("nope/m"));
+    for variant in ["vendor/m:8b", "vendor/m:free", "vendor/m"] {
+        assert_eq!(world.resolve(variant).unwrap(), format!("one/{variant}"));
+    }
     assert_eq!(
-        resolve("vendor/family/model").unwrap(),
-        "one/vendor/family/model"
+        world.resolve("bare").unwrap(),
+        "one/bare",
+        "the provider decides"
     );
-    assert_eq!(resolve(" ").unwrap(), "one/m");
 }
 
 #[tokio::test]
@@ -106,6 +171,69 @@ async fn a_model_that_asked_for_a_pause_is_left_alone_until_it_is_over() {
     );
     world.clock.advance(Duration::from_secs(61));
     assert_eq!(world.ask().await.unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn an_overloaded_model_is_left_alone_as_long_as_it_asks() {
+    let world = world(
+        vec![overloaded(60), Script::answer("x")],
+        vec![Script::answer("a"), Script::answer("b")],
+        true,
+    );
+    assert_eq!(world.ask().await.unwrap(), "two/n");
+    world.clock.advance(Duration::from_secs(59));
+    assert_eq!(world.ask().await.unwrap(), "two/n");
+    assert_eq!(world.first.requests().len(), 1, "not asked in the pause");
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(world.ask().await.unwrap(), "one/m");
+}
+
+#[tokio::test]
+async fn the_caller_is_told_when_an_overloaded_model_is_back() {
+    let world = world(vec![overloaded(60)], Vec::new(), false);
+    for (elapsed, left) in [(0, 60), (20, 40)] {
+        world.clock.advance(Duration::from_secs(elapsed));
+        let retry_after = Duration::from_secs(left);
+        let error = world.ask().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy { retry_after });
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_left_alone_is_a_hop_with_its_reason() {
+    let hop = |code: &str, message: &str| {
+        let [model, code, message] = ["one/m", code, message].map(str::to_owned);
+        (model, code, message)
+    };
+    for (failure, code, message, left_alone) in [
+        (
+            limited(60),
+            "rate_limited",
+            "slow down",
+            "one/m asked for a pause",
+        ),
+        (
+            overloaded(60),
+            "overloaded",
+            "mending",
+            "one/m asked for a pause",
+        ),
+        (down(), "unavailable", "down", "one/m failed a moment ago"),
+    ] {
+        let answers = vec![Script::answer("a"), Script::answer("b")];
+        let world = world(vec![failure], answers, true);
+        assert_eq!(world.hops().await, [hop(code, message)]);
+        assert_eq!(world.hops().await, [hop(code, left_alone)]);
+    }
+}
+
+#[tokio::test]
+async fn when_all_ask_for_a_pause_the_shortest_is_told() {
+    let world = world(vec![limited(20)], vec![overloaded(60)], true);
+    assert!(world.ask().await.is_err());
+    let error = world.ask().await.unwrap_err();
+    let retry_after = Duration::from_secs(20);
+    assert_eq!(error.kind(), ErrorKind::RateLimited { retry_after });
 }
 
 #[tokio::test]
@@ -146,15 +274,28 @@ async fn the_catalog_survives_a_provider_that_does_not_answer() {
         .first
         .offer(Err(ModelError::new(ModelErrorKind::Unavailable, "down")));
     world.second.offer(Ok(Vec::new()));
-    let names: Vec<_> = world
-        .registry
-        .catalog()
-        .await
-        .into_iter()
-        .map(|e| (e.model.to_string(), e.is_default))
+    let catalog = world.registry.catalog().await.into_iter();
+    let names: Vec<_> = catalog
+        .map(|entry| (entry.model.to_string(), entry.is_default))
         .collect();
     assert_eq!(
         names,
         [("one/m".to_owned(), true), ("two/listed".to_owned(), false)]
     );
+}
+
+#[tokio::test]
+async fn only_the_configured_models_are_offered_with_what_the_provider_tells_of_them() {
+    let world = world(Vec::new(), Vec::new(), false);
+    let listed = ModelInfo {
+        context_length: Some(8192),
+        ..info("listed")
+    };
+    world.second.offer(Ok(vec![info("other"), listed.clone()]));
+    let catalog = world.registry.catalog().await.into_iter();
+    let of_second: Vec<ModelInfo> = catalog
+        .filter(|entry| entry.model.provider == "two")
+        .map(|entry| entry.info)
+        .collect();
+    assert_eq!(of_second, [listed]);
 }

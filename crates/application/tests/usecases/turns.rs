@@ -6,8 +6,8 @@ use std::time::Duration;
 use majordomo_application::chat::{ChatError, NewConversation, NewMessage, WhenBusy};
 use majordomo_application::ports::MessageWindow;
 use majordomo_application::ports::{
-    ModelError, ModelErrorKind, ModelMessage, RunJournal, SessionRepository, Tool, ToolContext,
-    ToolError, ToolSpec,
+    FinishReason, ModelDelta, ModelError, ModelErrorKind, ModelMessage, RunJournal,
+    SessionRepository, Tool, ToolContext, ToolError, ToolSpec,
 };
 use majordomo_application::{ErrorKind, ServiceError};
 use majordomo_domain::{
@@ -234,18 +234,28 @@ async fn circles_and_endless_turns_end_with_a_reason() {
     let different =
         |n: u32| Script::tool_call("1", "calculator", &format!(r#"{{"expression":"{n}"}}"#));
     let world = World::playing((0..9).map(different));
-    let error = world
-        .chat
-        .send(&alice(), say("s", "go"))
-        .await
-        .unwrap()
-        .into_reply()
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, ChatError::TurnFailed { reason, .. } if reason == "max_steps"),
-        "{error:?}"
+    let turn = world.chat.send(&alice(), say("s", "go")).await.unwrap();
+    let reply = turn.into_reply().await.unwrap();
+    assert_eq!(reply.text, "I stopped after 4 steps without an answer.");
+    assert_eq!(
+        (reply.outcome.status, &*reply.outcome.reason),
+        (RunStatus::Completed, "max_steps")
     );
+
+    let talking = |n: u32| {
+        let (id, name) = ("1".to_owned(), "calculator".to_owned());
+        let fragment = format!(r#"{{"expression":"{n}"}}"#);
+        Script::new()
+            .text("So far")
+            .delta(ModelDelta::ToolCallStarted { index: 0, id, name })
+            .delta(ModelDelta::ToolCallArguments { index: 0, fragment })
+            .finish_with(FinishReason::ToolCalls)
+    };
+    let world = World::playing((0..9).map(talking));
+    let turn = world.chat.send(&alice(), say("s", "go")).await.unwrap();
+    let reply = turn.into_reply().await.unwrap();
+    assert_eq!(reply.text, ["So far"; 4].join("\n\n"));
+    assert_eq!(reply.outcome.reason, "max_steps");
 }
 
 #[tokio::test]

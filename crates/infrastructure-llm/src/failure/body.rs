@@ -87,8 +87,14 @@ impl ErrorBody {
         status: Option<StatusCode>,
         header_wait: Option<Duration>,
     ) -> ModelErrorKind {
+        let wait = || header_wait.or_else(|| self.retry_delay());
         let rate_limited = || ModelErrorKind::RateLimited {
-            retry_after: header_wait.or_else(|| self.retry_delay()),
+            retry_after: wait(),
+        };
+        let unavailable = || {
+            wait().map_or(ModelErrorKind::Unavailable, |retry_after| {
+                ModelErrorKind::Overloaded { retry_after }
+            })
         };
         let message = self.message().unwrap_or_default().to_lowercase();
         if CONTEXT.iter().any(|word| message.contains(word)) || self.has_code(&CONTEXT) {
@@ -110,14 +116,14 @@ impl ErrorBody {
             Some(408 | 504) => ModelErrorKind::Timeout,
             Some(413) => ModelErrorKind::ContextTooLong,
             Some(429) => rate_limited(),
-            Some(409 | 425 | 500..) => ModelErrorKind::Unavailable,
+            Some(409 | 425 | 500..) => unavailable(),
             Some(_) => ModelErrorKind::Invalid,
             None if self.has_code(&RATE_LIMITED) || self.number("code") == Some(429) => {
                 rate_limited()
             }
             None if self.has_code(&TIMEOUT) => ModelErrorKind::Timeout,
             None if self.has_code(&INVALID) => ModelErrorKind::Invalid,
-            None => ModelErrorKind::Unavailable,
+            None => unavailable(),
         }
     }
 

@@ -251,6 +251,17 @@ async fn rate_limits_say_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_provider_that_fails_may_say_when_to_come_back() {
+    let overloaded = |seconds| ModelErrorKind::Overloaded {
+        retry_after: Duration::from_secs(seconds),
+    };
+    for status in ["500 Oh", "503 Service Unavailable", "529 Overloaded"] {
+        check_status(status, "Retry-After: 60\r\n", "{}", overloaded(60)).await;
+        check_status(status, "", "{}", ModelErrorKind::Unavailable).await;
+    }
+}
+
+#[tokio::test]
 async fn statuses_and_bodies_are_typed() {
     use ModelErrorKind::{ContextTooLong, Invalid, Refused, Timeout, Unavailable, UnknownModel};
     let cases = [

@@ -315,9 +315,28 @@ impl<'a> ChunkHead<'a> {
 
 /// Why an answer of the agent ended, in OpenAI's words: its own tools are not the caller's business.
 pub(super) fn finish_reason(reason: &str) -> &'static str {
-    [FinishReason::Length, FinishReason::ContentFilter]
-        .into_iter()
-        .map(FinishReason::as_str)
-        .find(|known| *known == reason)
-        .unwrap_or(FinishReason::Stop.as_str())
+    let reason = match reason {
+        "length" | "max_steps" => FinishReason::Length,
+        "content_filter" => FinishReason::ContentFilter,
+        _ => FinishReason::Stop,
+    };
+    reason.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_cut_short_says_so() {
+        for (reason, said) in [
+            ("stop", "stop"),
+            ("tool_calls", "stop"),
+            ("length", "length"),
+            ("max_steps", "length"),
+            ("content_filter", "content_filter"),
+        ] {
+            assert_eq!(finish_reason(reason), said);
+        }
+    }
 }

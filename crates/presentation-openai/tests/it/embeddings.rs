@@ -216,7 +216,7 @@ async fn create_embedding_tells_what_goes_wrong_at_the_model() {
         Relayed::Error(ModelError::new(ModelErrorKind::UnknownModel, "mock: none")),
     ])
     .await;
-    let body = json!({ "model": "mock/any", "input": "x" });
+    let body = json!({ "model": "mock/gpt-x", "input": "x" });
     let answer = ask(&world, &body).await;
     assert_error(&answer, 429, "rate_limit_exceeded", &Value::Null, "slower");
     assert_eq!(answer.header("retry-after"), "30");
@@ -254,7 +254,7 @@ async fn a_used_up_budget_embeds_nothing() {
     let budgets = world.services.usage.budgets();
     let set = budgets.set_limit(&operator, subject, BudgetPeriod::Day, limit);
     set.await.unwrap();
-    let body = json!({ "model": "mock/any", "input": "few words" });
+    let body = json!({ "model": "mock/gpt-x", "input": "few words" });
     assert_eq!(ask(&world, &body).await.status, 200);
     world.services.usage.accounting().flush().await;
     let long = json!({ "model": "mini", "input": "x".repeat(100) });

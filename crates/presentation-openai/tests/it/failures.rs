@@ -289,11 +289,20 @@ async fn the_agent_refuses_what_it_cannot_do() {
 #[actix_web::test]
 async fn models_that_do_not_exist_are_not_found() {
     let world = World::new(ScriptedModel::new()).await;
-    for model in ["builtin/gpt-x", "majordomo/builtin/gpt-x"] {
+    for model in [
+        "builtin/gpt-x",
+        "majordomo/builtin/gpt-x",
+        "nope/gpt-x",
+        "mock/nope",
+        "nope",
+        "majordomo/nope",
+        "majordomo/",
+    ] {
         let body = json!({ "model": model, "messages": [{ "role": "user", "content": "Hi" }] });
         let answer = world.send(completion(&body, BOB)).await;
         assert_eq!(answer.status, 404, "{model}");
-        let name = model.trim_start_matches("majordomo/");
+        let agents = model.strip_prefix("majordomo/");
+        let name = agents.filter(|name| !name.is_empty()).unwrap_or(model);
         let error = &answer.json()["error"];
         assert_eq!(
             error["message"],

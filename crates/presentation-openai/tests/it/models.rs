@@ -18,12 +18,10 @@ async fn list_models_names_the_agent_its_models_and_the_models() {
             model("majordomo/scripted/scripted", "majordomo"),
             model("majordomo/mock/gpt-x", "majordomo"),
             model("majordomo/mock/org/deep", "majordomo"),
-            model("majordomo/builtin/scripted", "majordomo"),
             model("majordomo/builtin/assistant", "majordomo"),
             model("scripted/scripted", "scripted"),
             model("mock/gpt-x", "mock"),
             model("mock/org/deep", "mock"),
-            model("builtin/scripted", "builtin"),
             model("builtin/assistant", "builtin"),
             model("builtin/mini", "builtin"),
         ] })

@@ -98,6 +98,9 @@ async fn what_goes_wrong_upstream_keeps_its_meaning() {
     let rate_limited = ModelErrorKind::RateLimited {
         retry_after: Some(Duration::from_millis(6500)),
     };
+    let overloaded = ModelErrorKind::Overloaded {
+        retry_after: Duration::from_secs(60),
+    };
     for (kind, status, code, class, retry_after) in [
         (ModelErrorKind::Auth, 502, "auth", "server_error", ""),
         (rate_limited, 429, "rate_limit_exceeded", "requests", "7"),
@@ -136,6 +139,7 @@ async fn what_goes_wrong_upstream_keeps_its_meaning() {
             "server_error",
             "",
         ),
+        (overloaded, 503, "overloaded", "server_error", "60"),
         (ModelErrorKind::Timeout, 503, "timeout", "server_error", ""),
         (
             ModelErrorKind::Malformed,

@@ -113,7 +113,7 @@ async fn every_wrong_field_is_named() {
 async fn bounds_are_inclusive_and_count_characters() {
     let site = Site::new().await;
     let wrong = |field, error| wrong_fields(&[(field, error)]);
-    let cases: [(Value, Option<Value>); 9] = [
+    let cases: [(Value, Option<Value>); 10] = [
         (json!({ "message": "ü".repeat(10_000) }), None),
         (
             json!({ "message": "ü".repeat(10_001) }),
@@ -138,7 +138,11 @@ async fn bounds_are_inclusive_and_count_characters() {
             Some(wrong("conversation_id", "must not be empty")),
         ),
         (
-            json!({ "message": "x", "model": "other/none", "conversation_id": null }),
+            json!({ "message": "x", "model": "other/none" }),
+            Some(wrong("model", "The model `other/none` does not exist")),
+        ),
+        (
+            json!({ "message": "x", "model": "large", "conversation_id": null }),
             None,
         ),
     ];
@@ -215,6 +219,14 @@ async fn failures_of_the_model_have_the_documented_codes() {
         format!("Too many requests. Please retry after {seconds} seconds.")
     );
     assert_eq!(answer.json()["error"]["retry_after"].to_string(), seconds);
+    let site = Site::new().await;
+    let retry_after = std::time::Duration::from_secs(60);
+    let overloaded = ModelErrorKind::Overloaded { retry_after };
+    site.model
+        .push(Script::refusal(ModelError::new(overloaded, "Mending")));
+    let answer = site.chat(json!({ "message": "Hi" })).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").is_some());
 }
 
 #[actix_web::test]

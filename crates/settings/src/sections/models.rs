@@ -58,7 +58,7 @@ section! {
         api_key_env: Option<String> = None, example "\"OPENAI_API_KEY\"";
         /// File that contains the key.
         api_key_file: Option<PathBuf> = None, example "\"/run/secrets/openai\"";
-        /// Names of the models to offer. Empty: those that the provider lists itself.
+        /// Names of the models to offer, those for embeddings too; no others can be asked. Empty: those that the provider lists itself.
         models: Vec<String> = Vec::new();
         /// Seconds to wait for a connection.
         connect_timeout_secs: u64 = 10;

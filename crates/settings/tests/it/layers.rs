@@ -60,10 +60,11 @@ fn flags_over_environment_over_file_over_defaults() {
     assert_eq!(settings.server.listen, addresses(&["127.0.0.1:3"]));
     assert_eq!(settings.server.data_dir, Some("/data".into()));
 
-    case.overrides.host = Some("0.0.0.0".parse().unwrap());
+    let hosts = ["127.0.0.2", "::1"].map(|host| host.parse().unwrap());
+    case.overrides.hosts = Some(hosts.to_vec());
     assert_eq!(
         case.load().unwrap().server.listen,
-        addresses(&["0.0.0.0:3"])
+        addresses(&["127.0.0.2:3", "[::1]:3"])
     );
 }
 

@@ -71,6 +71,21 @@ pub async fn an_imported_conversation_reads_back(stores: Stores) {
     assert_eq!(messages, expected);
 }
 
+/// A session without messages is there, and stays what it is when it is begun again.
+pub async fn importing_nothing_begins_a_session(stores: Stores) {
+    let empty = conversation("ann", "empty", &[]);
+    for later in [0, 5] {
+        assert_eq!(import(&stores, &empty, at(later)).await, 0);
+        let (session, messages) = stored(&stores, "ann", "empty").await;
+        assert_eq!((session, messages), (empty.session.clone(), Vec::new()));
+    }
+    let talk = conversation("ann", "talk", &["one"]);
+    import(&stores, &talk, at(1)).await;
+    let before = stored(&stores, "ann", "talk").await;
+    import(&stores, &conversation("ann", "talk", &[]), at(9)).await;
+    assert_eq!(stored(&stores, "ann", "talk").await, before);
+}
+
 /// What is there stays, also its title; what is new comes behind it. A message given twice is stored once.
 pub async fn importing_again_adds_only_what_is_new(stores: Stores) {
     let talk = conversation("ann", "old", &["one", "two"]);

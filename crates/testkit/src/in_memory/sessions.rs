@@ -133,12 +133,11 @@ impl SessionRepository for InMemoryStore {
         let mut state = self.state();
         let (session, mut stored) = (&conversation.session, Vec::new());
         let (owner, id) = (session.owner.clone(), session.id.clone());
-        for message in &conversation.messages {
-            if state.knows_message(&message.id) {
-                continue;
-            }
-            let key = (owner.clone(), id.clone());
-            let kept = state.conversations.entry(key).or_insert(Conversation {
+        let key = (owner, id);
+        state
+            .conversations
+            .entry(key.clone())
+            .or_insert(Conversation {
                 session: Session {
                     message_count: 0,
                     ..session.clone()
@@ -147,6 +146,13 @@ impl SessionRepository for InMemoryStore {
                 messages: Vec::new(),
                 imported_at: None,
             });
+        for message in &conversation.messages {
+            if state.knows_message(&message.id) {
+                continue;
+            }
+            let Some(kept) = state.conversations.get_mut(&key) else {
+                break;
+            };
             let active = kept.session.updated_at;
             kept.push(message.clone());
             kept.session.updated_at = active.max(message.created_at.min(at));

@@ -13,6 +13,8 @@ pub(super) enum State {
     Good,
     Hint,
     Bad,
+    /// Bad, and with such a configuration nothing starts.
+    Misconfigured,
 }
 
 /// One thing that was looked at.
@@ -59,20 +61,30 @@ impl Finding {
             remedy: Some(remedy.into()),
         }
     }
+
+    pub(super) fn misconfigured(
+        subject: &'static str,
+        says: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            state: State::Misconfigured,
+            ..Self::bad(subject, says, remedy)
+        }
+    }
 }
 
 /// Tells everything; fails when something is to be mended.
 pub(super) fn report(findings: &[Finding], output: &Output) -> Result<(), CliError> {
     let data = json!({ "findings": findings.iter().map(to_json).collect::<Vec<_>>() });
     output.data(&data, |_| findings.iter().map(to_text).collect())?;
-    let bad = findings
-        .iter()
-        .filter(|finding| finding.state == State::Bad)
-        .count();
-    if bad == 0 {
-        Ok(())
-    } else {
-        Err(CliError::Other(format!("{bad} thing(s) to mend")))
+    let count = |state| findings.iter().filter(|one| one.state == state).count();
+    if count(State::Misconfigured) > 0 {
+        return Err(CliError::Misconfigured);
+    }
+    match count(State::Bad) {
+        0 => Ok(()),
+        bad => Err(CliError::Other(format!("{bad} thing(s) to mend"))),
     }
 }
 
@@ -80,7 +92,7 @@ fn to_json(finding: &Finding) -> Value {
     let state = match finding.state {
         State::Good => "ok",
         State::Hint => "hint",
-        State::Bad => "error",
+        State::Bad | State::Misconfigured => "error",
     };
     json!({ "subject": finding.subject, "state": state, "message": finding.says, "remedy": finding.remedy })
 }
@@ -89,7 +101,7 @@ fn to_text(finding: &Finding) -> String {
     let mark = match finding.state {
         State::Good => "ok   ",
         State::Hint => "hint ",
-        State::Bad => "ERROR",
+        State::Bad | State::Misconfigured => "ERROR",
     };
     let mut text = format!("{mark} {:<10} {}\n", finding.subject, finding.says);
     if let Some(remedy) = &finding.remedy {

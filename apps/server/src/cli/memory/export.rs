@@ -1,18 +1,17 @@
 //! `majordomo memory export`.
 
 use std::collections::HashSet;
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
 
 use super::markdown;
 use super::progress::Progress;
 use crate::cli::context::CliError;
 use crate::cli::output::{Output, field, items};
+use crate::cli::private_file::PrivateFile;
 use crate::client::Client;
 
 /// What is exported, and where to.
@@ -38,43 +37,29 @@ enum Format {
 /// Where the text goes.
 enum Target<'a> {
     Standard(&'a Output),
-    /// A file beside the one that is wanted, which takes its place in the end.
-    File(BufWriter<NamedTempFile>, &'a Path),
+    File(PrivateFile),
 }
 
 impl<'a> Target<'a> {
-    fn open(file: Option<&'a Path>, output: &'a Output) -> Result<Self, CliError> {
-        let Some(path) = file else {
-            return Ok(Self::Standard(output));
-        };
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
-        Ok(Self::File(
-            BufWriter::new(file.map_err(CliError::Output)?),
-            path,
-        ))
+    fn open(file: Option<&Path>, output: &'a Output) -> Result<Self, CliError> {
+        Ok(match file {
+            Some(path) => Self::File(PrivateFile::create(path)?),
+            None => Self::Standard(output),
+        })
     }
 
     fn write(&mut self, text: &str) -> Result<(), CliError> {
         match self {
             Self::Standard(output) => output.text(text),
-            Self::File(file, _) => file.write_all(text.as_bytes()).map_err(CliError::Output),
+            Self::File(file) => file.write(text),
         }
     }
 
     fn finish(self) -> Result<(), CliError> {
-        let Self::File(file, path) = self else {
-            return Ok(());
-        };
-        let file = file
-            .into_inner()
-            .map_err(|error| CliError::Output(error.into_error()))?;
-        file.as_file().sync_all().map_err(CliError::Output)?;
-        file.persist(path)
-            .map_err(|error| CliError::Output(error.error))?;
-        Ok(())
+        match self {
+            Self::Standard(_) => Ok(()),
+            Self::File(file) => file.finish(),
+        }
     }
 }
 

@@ -47,11 +47,8 @@ impl Failure {
     /// How long the embedder asks to be left alone.
     const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Embedder(ModelError {
-                kind: ModelErrorKind::RateLimited { retry_after },
-                ..
-            }) => *retry_after,
-            _ => None,
+            Self::Embedder(error) => error.retry_after(),
+            Self::Storage(_) => None,
         }
     }
 }
