@@ -109,9 +109,8 @@ async fn act(client: &Client, command: SessionsCommand, output: &Output) -> Resu
         } => {
             let format = match format {
                 Some(Format::Json) => "json",
-                Some(Format::Md) => "md",
                 None if output.is_json() => "json",
-                None => "md",
+                Some(Format::Md) | None => "md",
             };
             let path = format!("/api/v1/sessions/{}/export?format={format}", segment(&id)?);
             let response = client.send(Method::GET, &path, None).await?;
