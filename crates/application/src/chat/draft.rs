@@ -47,13 +47,17 @@ impl Draft {
         }
     }
 
-    /// Ends the call under way, where there is one.
+    /// Ends the call under way, where there is one. Where its provider told no tokens, the ledger's estimate counts.
     pub(super) fn close(&mut self, ending: Ending, at: Timestamp) {
         let Some(open) = self.open.take() else {
             return;
         };
         let told = self.usage.minus(open.usage);
         let written = estimate_tokens_of_length(self.written - open.written);
-        self.calls.extend(open.call.end(ending, told, written, at));
+        let ended = open.call.end(ending, told, written, at);
+        if let Some(ended) = &ended {
+            self.usage = open.usage.plus(ended.record.usage);
+        }
+        self.calls.extend(ended);
     }
 }

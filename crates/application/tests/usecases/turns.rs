@@ -285,6 +285,12 @@ async fn a_stop_cancels_the_model_at_once_and_keeps_the_text() {
         (answer.text.as_str(), answer.status),
         ("partial", MessageStatus::Stopped)
     );
+    let usage = answer.usage.unwrap();
+    assert!(
+        usage.input_tokens > 0 && usage.output_tokens > 0,
+        "estimated, for the provider told nothing: {usage:?}"
+    );
+    assert_eq!(outcome.usage, usage);
 }
 
 #[tokio::test]
