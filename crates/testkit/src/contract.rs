@@ -28,6 +28,7 @@ pub mod health;
 pub mod imports;
 pub mod journal;
 pub mod memories;
+pub mod memory_vectors;
 pub mod oauth;
 pub mod removal;
 pub mod search;
@@ -136,8 +137,8 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
 
 /// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `imports`, `removal`, `journal`,
 /// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`, `spending`,
-/// `audit`, `self_audit`, `memories`, `health`). Takes a future that makes [`Stores`](crate::contract::Stores) over an empty
-/// storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
+/// `audit`, `self_audit`, `memories`, `memory_vectors`, `health`). Takes a future that makes
+/// [`Stores`](crate::contract::Stores) over an empty storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
 /// ```ignore
 /// majordomo_testkit::contract_tests!(async { Stores::of(Arc::new(InMemoryStore::new())) });
@@ -378,11 +379,13 @@ macro_rules! contract_tests {
             a_memory_that_was_changed_is_not_forgotten
             concurrent_imports_store_each_memory_once
             concurrent_changes_of_one_memory_are_all_made
+            messages_are_turns
+        }
+        $crate::contract_suite! { memory_vectors:
             vectors_of_two_spaces_are_never_mixed
             vectors_are_told_in_the_order_they_were_stored
             turns_have_vectors_as_long_as_their_session
             a_rewritten_memory_loses_its_vector
-            messages_are_turns
         }
         $crate::contract_suite! { health:
             a_working_store_says_so

@@ -99,7 +99,7 @@ async fn what_goes_wrong_upstream_keeps_its_meaning() {
         retry_after: Some(Duration::from_millis(6500)),
     };
     let overloaded = ModelErrorKind::Overloaded {
-        retry_after: Duration::from_secs(60),
+        retry_after: Duration::from_mins(1),
     };
     for (kind, status, code, class, retry_after) in [
         (ModelErrorKind::Auth, 502, "auth", "server_error", ""),

@@ -220,7 +220,7 @@ async fn failures_of_the_model_have_the_documented_codes() {
     );
     assert_eq!(answer.json()["error"]["retry_after"].to_string(), seconds);
     let site = Site::new().await;
-    let retry_after = std::time::Duration::from_secs(60);
+    let retry_after = std::time::Duration::from_mins(1);
     let overloaded = ModelErrorKind::Overloaded { retry_after };
     site.model
         .push(Script::refusal(ModelError::new(overloaded, "Mending")));
