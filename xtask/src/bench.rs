@@ -17,6 +17,7 @@ mod load;
 mod machine;
 mod options;
 mod programs;
+mod recall;
 mod rounds;
 mod running;
 mod search;
@@ -159,6 +160,9 @@ impl Bench {
         }
         if self.wants(Group::Search) {
             results.add(Group::Search, search::measure(self));
+        }
+        if self.wants(Group::Recall) {
+            results.add(Group::Recall, recall::measure(self));
         }
         Ok(results)
     }

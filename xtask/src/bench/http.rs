@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a measurement needs: GET on a kept connection, and a WebSocket's handshake.
+//! As much of HTTP/1.1 as a measurement needs: GET and POST on a kept connection, and a WebSocket's handshake.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -52,6 +52,22 @@ impl Connection {
     /// Asks for `target`, the path with its query.
     pub(crate) fn get(&mut self, target: &str) -> io::Result<Response> {
         self.send(target, "")?;
+        self.answer()
+    }
+
+    /// Posts a JSON document with a bearer credential.
+    pub(crate) fn post(&mut self, target: &str, key: &str, body: &str) -> io::Result<Response> {
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> io::Result<Response> {
         let head = self.head()?;
         let length: u64 = head
             .value("content-length")

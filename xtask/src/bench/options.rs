@@ -11,7 +11,8 @@ cargo xtask bench [--quick] [--json] [--only GROUP]... [--tools FOLDER] [--serve
 
   --quick          short runs, and a search in 20,000 messages: shows that everything works, its numbers are rough
   --json           print the result as JSON instead of a table
-  --only GROUP     measure this group only: pass-through, chat, latency, keys, start, sockets, search
+  --only GROUP     measure this group only: pass-through, chat, latency, keys, start, sockets, search,
+                   recall
   --tools FOLDER   where loadgen and mockllm are [default: $MAJORDOMO_BENCH_TOOLS, else ../shared/tools]
   --server FILE    measure this binary instead of a release build of the checkout
   --messages N     how many messages are searched [default: 1000000]";
@@ -34,10 +35,11 @@ pub(crate) enum Group {
     Start,
     Sockets,
     Search,
+    Recall,
 }
 
 impl Group {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::PassThrough,
         Self::Chat,
         Self::Latency,
@@ -45,6 +47,7 @@ impl Group {
         Self::Start,
         Self::Sockets,
         Self::Search,
+        Self::Recall,
     ];
 
     /// The name in the command line and in the result.
@@ -57,6 +60,7 @@ impl Group {
             Self::Start => "start",
             Self::Sockets => "sockets",
             Self::Search => "search",
+            Self::Recall => "recall",
         }
     }
 

@@ -20,7 +20,10 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// Begins the environment variables that are settings of the server: those of the person at the terminal do not count.
 const SETTINGS_PREFIX: &str = "MAJORDOMO__";
 
-/// A data folder with settings: one model, no rate limits, everything else as it comes.
+/// The keys of three users.
+pub(crate) const USERS: [&str; 3] = ["sk-bench-user-1", "sk-bench-user-2", "sk-bench-user-3"];
+
+/// A data folder with settings: one model, three users, no rate limits, everything else as it comes.
 pub(crate) struct Installation<'a> {
     bench: &'a Bench,
     data: PathBuf,
@@ -106,6 +109,10 @@ impl<'a> Installation<'a> {
 }
 
 fn settings(mock: SocketAddr) -> String {
+    let users = USERS.iter().enumerate().map(|(number, key)| {
+        format!("\"{key}\" = \"00000000-0000-4000-8000-00000000000{number}\"\n")
+    });
+    let users: String = users.collect();
     format!(
         "[models]\n\
          default = \"mock/mock-model\"\n\n\
@@ -116,7 +123,8 @@ fn settings(mock: SocketAddr) -> String {
          api_key = \"sk-mock\"\n\
          models = [\"mock-model\"]\n\n\
          [security]\n\
-         rate_limit_enabled = false\n"
+         rate_limit_enabled = false\n\n\
+         [security.api_key_users]\n{users}"
     )
 }
 

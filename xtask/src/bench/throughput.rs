@@ -9,7 +9,7 @@ use super::{Bench, Results};
 use crate::failure::Outcome;
 
 /// Connections of the rows about rates.
-const CONNECTIONS: u32 = 8;
+pub(super) const CONNECTIONS: u32 = 8;
 
 /// The requests that are compared.
 struct Requests {
@@ -52,7 +52,7 @@ impl Requests {
 }
 
 /// The mock model says `tok0` to `tok15`: a stream is timed by the first, a whole answer has to hold the last.
-const fn marker(stream: bool) -> &'static str {
+pub(super) const fn marker(stream: bool) -> &'static str {
     if stream { "tok0" } else { "tok15" }
 }
 
@@ -191,7 +191,7 @@ impl Measurement<'_> {
 }
 
 /// The measured rate in percent of the reference's.
-fn share(group: Group, what: &Comparison<'_>, rounds: &Rounds, bar: f64) -> Row {
+pub(super) fn share(group: Group, what: &Comparison<'_>, rounds: &Rounds, bar: f64) -> Row {
     let detail = format!(
         "{:.0} of {:.0} requests/s; p50 {:.2} ms, p99 {:.2} ms; {:.0} µs of CPU each",
         rounds.median(|round| round.measured.rate),
