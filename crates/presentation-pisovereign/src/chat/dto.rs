@@ -162,6 +162,7 @@ pub(crate) struct ChatResponse {
     created_at: String,
     /// The ids of the memories that the prompt quoted; left out where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     recalled: Vec<String>,
 }
 

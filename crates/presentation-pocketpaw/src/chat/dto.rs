@@ -96,9 +96,11 @@ pub(crate) struct ChatResponse {
 struct ChatMetadata {
     /// Media that were left out because they are no pictures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     ignored_media: Vec<String>,
     /// The ids of the memories that the prompt quoted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     recalled: Vec<String>,
 }
 
