@@ -53,7 +53,7 @@ const FEEDBACK_WORDS: usize = 8;
 /// Words of a question that count.
 const MAX_WORDS: usize = 32;
 /// The newest entries of a word that count: what stands everywhere tells little, and must not cost much.
-const MAX_POSTINGS: usize = 20_000;
+const MAX_POSTINGS: usize = 10_000;
 
 /// Lists kept for the next questions.
 const MAX_SPARE: usize = 2;
