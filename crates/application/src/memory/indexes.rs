@@ -161,7 +161,10 @@ impl MemoryIndexes {
     ) -> Result<Arc<OwnerIndex>, RepositoryError> {
         let index = self.of(owner);
         let mut progress = index.progress.lock().await;
-        self.catch_up(owner, &index, &mut progress).await?;
+        self.catch_up_with_memories(owner, &index, &mut progress)
+            .await?;
+        self.read_kind(RememberedKind::Turn, owner, &index, &mut progress)
+            .await?;
         drop(progress);
         let entries = index.read().len();
         if index.has_become_full(entries) {
@@ -182,8 +185,8 @@ impl MemoryIndexes {
         Ok(())
     }
 
-    /// Reads what is new in storage into the index.
-    pub(super) async fn catch_up(
+    /// Reads new memories into the index; into one made anew where most of what it held is gone.
+    pub(super) async fn catch_up_with_memories(
         &self,
         owner: &UserId,
         index: &OwnerIndex,
@@ -193,19 +196,6 @@ impl MemoryIndexes {
             *index.write() = MemoryIndex::default();
             *progress = Progress::default();
         }
-        for kind in [RememberedKind::Memory, RememberedKind::Turn] {
-            self.read_kind(kind, owner, index, progress).await?;
-        }
-        Ok(())
-    }
-
-    /// Reads new memories into the index.
-    pub(super) async fn catch_up_with_memories(
-        &self,
-        owner: &UserId,
-        index: &OwnerIndex,
-        progress: &mut Progress,
-    ) -> Result<(), RepositoryError> {
         self.read_kind(RememberedKind::Memory, owner, index, progress)
             .await
     }
