@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use majordomo_application::memory::NewMemory;
 use majordomo_application::ports::{Answer, EndedCall, NewTurn};
 use majordomo_domain::{
     ApiKey, ApiKeyId, AuditRecord, BudgetWindow, Channel, CredentialKind, Importance, Memory,
@@ -290,4 +291,17 @@ pub fn ended_call(owner: &str, tokens: u64, windows: Vec<BudgetWindow>) -> Ended
         at: at(1),
     };
     EndedCall { record, windows }
+}
+
+/// A fact that a user wants to have remembered.
+pub fn remembering(content: &str) -> NewMemory {
+    NewMemory {
+        content: content.to_owned(),
+        summary: None,
+        kind: MemoryKind::Fact,
+        importance: None,
+        tags: Vec::new(),
+        source: MemorySource::of(MemoryAuthor::User),
+        created_at: None,
+    }
 }

@@ -60,6 +60,29 @@ pub struct SearchHit {
     pub score: f64,
 }
 
+impl SearchHit {
+    /// The message of the session, with what is shown of it and how well it matches.
+    pub fn of(
+        session: &Session,
+        message: &Message,
+        (snippet, highlights): (String, Vec<(usize, usize)>),
+        score: f64,
+    ) -> Self {
+        Self {
+            session: session.id.clone(),
+            title: session.title.as_str().to_owned(),
+            channel: session.channel.as_str().to_owned(),
+            last_activity: session.updated_at,
+            message: message.id.clone(),
+            role: message.role,
+            snippet,
+            highlights,
+            created_at: message.created_at,
+            score,
+        }
+    }
+}
+
 /// A conversation of another system, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedConversation {

@@ -15,12 +15,12 @@ use majordomo_application::ports::{
     ModelErrorKind, RunJournal as _, Severity, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{CredentialKind, Role, Scope, Scopes, UserRole};
-use majordomo_testkit::builders::{answer, at, session_id, turn, user};
+use majordomo_testkit::builders::{answer, at, remembering, session_id, turn, user};
 use majordomo_testkit::{
     FailingStore, FixedClock, Gate, HashingEmbedder, InMemoryStore, SequentialIds, Stores,
 };
 
-use crate::support::{self, remembering};
+use crate::support;
 
 /// Knows what three kinds of things are about, whatever words say so.
 pub(crate) struct Topics;

@@ -9,11 +9,9 @@ use majordomo_application::memory::{
 };
 use majordomo_application::ports::MemoryFilter;
 use majordomo_domain::{CredentialKind, Memory, MemoryId, Scope, Scopes, UserRole};
-use majordomo_testkit::builders::user;
+use majordomo_testkit::builders::{remembering, user};
 use majordomo_testkit::contract::Stores;
 use majordomo_testkit::{FailingStore, FixedClock, InMemoryStore, SequentialIds};
-
-use crate::support::remembering;
 
 /// One storage with two services over it, as two requests see it; `store` stands between the first one and the storage.
 struct World {

@@ -17,10 +17,10 @@ use majordomo_application::{Caller, ErrorKind, ServiceError as _};
 use majordomo_domain::{
     CredentialKind, MemoryAuthor, MemoryKind, MemorySource, Message, Scope, Scopes, UserRole,
 };
-use majordomo_testkit::builders::{answer, at, erasure, message, session, session_id, turn, user};
+use majordomo_testkit::builders::{
+    answer, at, erasure, message, remembering, session, session_id, turn, user,
+};
 use majordomo_testkit::{FixedClock, InMemoryStore, SequentialIds};
-
-use crate::support::remembering;
 
 struct World {
     store: Arc<InMemoryStore>,

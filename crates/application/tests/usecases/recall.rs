@@ -12,12 +12,12 @@ use majordomo_application::ports::{
 };
 use majordomo_application::tools::{Forget, Recall, Remember};
 use majordomo_domain::{MemoryAuthor, MemorySource, RunEvent, RunEventKind, Scope, Scopes};
-use majordomo_testkit::builders::{answer, message_id, run_id, session_id, turn};
+use majordomo_testkit::builders::{answer, message_id, remembering, run_id, session_id, turn};
 use majordomo_testkit::{FixedClock, Gate, HashingEmbedder, InMemoryStore, Script, SequentialIds};
 use serde_json::json;
 
 use crate::embedding::Topics;
-use crate::support::{Options, World, caller, config, drain, remembering, say};
+use crate::support::{Options, World, caller, config, drain, say};
 
 async fn events_of(world: &World, caller: &Caller, text: &str) -> Vec<RunEvent> {
     let turn = world.chat.send(caller, say("talk", text)).await.unwrap();

@@ -7,15 +7,14 @@ use majordomo_application::Caller;
 use majordomo_application::chat::{
     AgentConfig, ChatPorts, ChatService, SendMessage, SessionService, WhenBusy,
 };
-use majordomo_application::memory::NewMemory;
 use majordomo_application::models::{InferenceMetrics, ModelRegistry, Provider, RegistryConfig};
 use majordomo_application::ports::{RunJournal, SessionRepository, Tool};
 use majordomo_application::runs::RunStream;
 use majordomo_application::tools::{Calculator, CurrentTime, SearchSessions, ToolRegistry};
 use majordomo_application::usage::Accounting;
 use majordomo_domain::{
-    Channel, CredentialKind, MemoryAuthor, MemoryKind, MemorySource, ModelRef, RunEvent,
-    RunEventKind, RunOptions, Scopes, SessionId, UserId, UserRole,
+    Channel, CredentialKind, ModelRef, RunEvent, RunEventKind, RunOptions, Scopes, SessionId,
+    UserId, UserRole,
 };
 use majordomo_testkit::{FixedClock, InMemoryStore, Script, ScriptedModel, SequentialIds};
 
@@ -188,17 +187,4 @@ pub(crate) fn pieces(events: &[RunEvent]) -> Vec<&str> {
             _ => None,
         })
         .collect()
-}
-
-/// A fact that a user wants to have remembered.
-pub(crate) fn remembering(content: &str) -> NewMemory {
-    NewMemory {
-        content: content.to_owned(),
-        summary: None,
-        kind: MemoryKind::Fact,
-        importance: None,
-        tags: Vec::new(),
-        source: MemorySource::of(MemoryAuthor::User),
-        created_at: None,
-    }
 }

@@ -5,19 +5,20 @@
 use std::sync::Arc;
 
 use majordomo_application::Caller;
-use majordomo_application::memory::{
-    MemoryChange, MemoryImport, MemoryPorts, MemoryService, NewMemory,
-};
+use majordomo_application::memory::{MemoryChange, MemoryImport, MemoryPorts, MemoryService};
 use majordomo_application::ports::{
     AuditFilter, MemoryFilter, MemoryInsert, MemoryOrder, NewVector,
 };
 use majordomo_domain::{
-    CredentialKind, Importance, Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource, MessageId,
+    CredentialKind, Importance, Memory, MemoryAuthor, MemoryId, MemoryKind, MemorySource,
+    MessageId, UserId,
 };
 
 use super::memory_vectors::{memories_with_vector, space, vector};
 use super::{Stores, assert_conflict};
-use crate::builders::{answer, at, memory, message_id, record, run_id, session_id, turn, user};
+use crate::builders::{
+    answer, at, memory, message_id, record, remembering, run_id, session_id, turn, user,
+};
 use crate::{FixedClock, SequentialIds};
 
 const MOST: u64 = 1_000;
@@ -28,6 +29,14 @@ pub(super) async fn insert(stores: &Stores, owner: &str, memories: &[Memory]) {
         .insert(&user(owner), memories, MOST, None)
         .await;
     assert_eq!(inserted.unwrap(), MemoryInsert::Stored);
+}
+
+/// Stores two memories and reads them.
+pub(super) async fn one_and_two(stores: &Stores, owner: &UserId) -> Vec<Memory> {
+    let of = owner.as_str();
+    let both = [memory(of, 1, "one"), memory(of, 2, "two")];
+    insert(stores, of, &both).await;
+    stores.memories.changes(owner, 0, 10).await.unwrap()
 }
 
 async fn all(stores: &Stores, owner: &str, order: MemoryOrder) -> Vec<Memory> {
@@ -204,13 +213,7 @@ pub async fn memories_are_listed_in_order(stores: Stores) {
 /// A change replaces what it may, gives a new revision, and is refused where another one came first.
 pub async fn a_memory_is_replaced_once(stores: Stores) {
     let owner = user("ann");
-    insert(
-        &stores,
-        "ann",
-        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
-    )
-    .await;
-    let stored = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let stored = one_and_two(&stores, &owner).await;
     assert_eq!(ids(&stored), ["memory-ann-1", "memory-ann-2"]);
     stores
         .memories
@@ -302,13 +305,7 @@ pub async fn a_forgotten_memory_is_gone(stores: Stores) {
 /// What was changed after a revision stays, where what is forgotten was read at that one.
 pub async fn a_memory_that_was_changed_is_not_forgotten(stores: Stores) {
     let owner = user("ann");
-    insert(
-        &stores,
-        "ann",
-        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
-    )
-    .await;
-    let read = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let read = one_and_two(&stores, &owner).await;
     let (until, first) = (read[1].revision, &read[..1]);
     let replaced = stores.memories.replace(&owner, first, false, None).await;
     assert_eq!(replaced.unwrap(), 1);
@@ -337,24 +334,12 @@ fn service(stores: &Stores) -> Arc<MemoryService> {
     Arc::new(memory)
 }
 
-fn remembering(content: String) -> NewMemory {
-    NewMemory {
-        content,
-        summary: None,
-        kind: MemoryKind::Fact,
-        importance: None,
-        tags: Vec::new(),
-        source: MemorySource::of(MemoryAuthor::User),
-        created_at: None,
-    }
-}
-
 /// Whoever imports the same memories at the same time stores each once, and is not refused.
 pub async fn concurrent_imports_store_each_memory_once(stores: Stores) {
     let memory = service(&stores);
     let caller = Caller::operator(CredentialKind::MasterToken);
     let batch: Vec<MemoryImport> = (0..50)
-        .map(|number| remembering(format!("memory {number}")).into())
+        .map(|number| remembering(&format!("memory {number}")).into())
         .collect();
     let imports = (0..6).map(|_| {
         let (memory, caller, batch) = (memory.clone(), caller.clone(), batch.clone());
@@ -373,7 +358,7 @@ pub async fn concurrent_imports_store_each_memory_once(stores: Stores) {
 pub async fn concurrent_changes_of_one_memory_are_all_made(stores: Stores) {
     let memory = service(&stores);
     let caller = Caller::operator(CredentialKind::MasterToken);
-    let stored = memory.create(&caller, remembering("likes tea".to_owned()));
+    let stored = memory.create(&caller, remembering("likes tea"));
     let id = stored.await.unwrap().memory.id;
     let changes = (0..8).map(|number| {
         let (memory, caller, id) = (memory.clone(), caller.clone(), id.clone());

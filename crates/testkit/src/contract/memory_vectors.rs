@@ -6,7 +6,7 @@ use majordomo_application::ports::{
 use majordomo_domain::Memory;
 
 use super::Stores;
-use super::memories::insert;
+use super::memories::{insert, one_and_two};
 use crate::builders::{answer, erasure, memory, session_id, turn, user};
 
 pub(super) fn space(model: &str, dimension: u32) -> VectorSpace {
@@ -52,13 +52,7 @@ pub(super) fn vector(memory: &Memory, numbers: &[f32]) -> NewVector {
 /// Vectors read back in their space only, and every memory without one of a space is told.
 pub async fn vectors_of_two_spaces_are_never_mixed(stores: Stores) {
     let owner = user("ann");
-    insert(
-        &stores,
-        "ann",
-        &[memory("ann", 1, "one"), memory("ann", 2, "two")],
-    )
-    .await;
-    let stored = stores.memories.changes(&owner, 0, 10).await.unwrap();
+    let stored = one_and_two(&stores, &owner).await;
     let (two, three) = (space("small", 2), space("large", 3));
     let vectors = &stores.memory_vectors;
     let first = [vector(&stored[0], &[0.5, -1.25e-7])];

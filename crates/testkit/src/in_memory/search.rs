@@ -38,19 +38,9 @@ impl Words {
             return None;
         }
         let matched: Vec<&Word> = said.iter().filter(|word| self.matches(word)).collect();
-        let (snippet, highlights) = excerpt(&message.text, &matched);
-        Some(SearchHit {
-            session: session.id.clone(),
-            title: session.title.as_str().to_owned(),
-            channel: session.channel.as_str().to_owned(),
-            last_activity: session.updated_at,
-            message: message.id.clone(),
-            role: message.role,
-            snippet,
-            highlights,
-            created_at: message.created_at,
-            score: density(matched.len(), said.len()),
-        })
+        let shown = excerpt(&message.text, &matched);
+        let score = density(matched.len(), said.len());
+        Some(SearchHit::of(session, message, shown, score))
     }
 }
 

@@ -55,18 +55,9 @@ fn hit(session: &Session, message: &Message, wanted: &str) -> Option<SearchHit> 
     let start = place.saturating_sub(LEAD);
     let snippet: String = message.text.chars().skip(start).take(SNIPPET).collect();
     let end = place - start + wanted.chars().count();
-    Some(SearchHit {
-        session: session.id.clone(),
-        title: session.title.as_str().to_owned(),
-        channel: session.channel.as_str().to_owned(),
-        last_activity: session.updated_at,
-        message: message.id.clone(),
-        role: message.role,
-        highlights: vec![(place - start, end.min(snippet.chars().count()))],
-        snippet,
-        created_at: message.created_at,
-        score: 0.0,
-    })
+    let highlight = (place - start, end.min(snippet.chars().count()));
+    let shown = (snippet, vec![highlight]);
+    Some(SearchHit::of(session, message, shown, 0.0))
 }
 
 /// Before how many characters of `text` the first `wanted` stands.
