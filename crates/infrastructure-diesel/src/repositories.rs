@@ -18,7 +18,7 @@ mod messages;
 mod oauth;
 mod run_rows;
 mod runs;
-mod schema;
+pub(crate) mod schema;
 mod search;
 mod self_audit;
 mod sessions;

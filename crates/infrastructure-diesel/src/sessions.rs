@@ -104,7 +104,17 @@ macro_rules! one {
     };
 }
 
+async fn delete(conn: &mut Conn, key: &SessionKey, record: &AuditRecord) -> Outcome<bool> {
+    backend::lock_open_runs(conn, key.0.as_str(), key.1.as_str()).await?;
+    let deleted = diesel::delete(one!(key)).execute(conn).await?;
+    if deleted > 0 {
+        audit::append(conn, record).await?;
+    }
+    Ok(deleted > 0)
+}
+
 async fn clear(conn: &mut Conn, key: &SessionKey, record: &AuditRecord) -> Outcome<bool> {
+    backend::lock_open_runs(conn, key.0.as_str(), key.1.as_str()).await?;
     let found = diesel::update(one!(key))
         .set(sessions::message_count.eq(0))
         .execute(conn)
@@ -228,13 +238,7 @@ impl SessionRepository for DieselSessionRepository {
         let input = (key(owner, id), record.clone());
         self.db
             .write(Durability::Flushed, input, |conn, (key, record)| {
-                Box::pin(async move {
-                    let deleted = diesel::delete(one!(key)).execute(conn).await?;
-                    if deleted > 0 {
-                        audit::append(conn, record).await?;
-                    }
-                    Ok(deleted > 0)
-                })
+                Box::pin(delete(conn, key, record))
             })
             .await
     }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use diesel::QueryResult;
 use diesel::pg::Pg;
+use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{BigInt, Integer, Text};
@@ -11,6 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use majordomo_application::ports::RepositoryError;
 
 pub(crate) use crate::database::Database;
+use crate::repositories::schema::runs;
 use crate::repositories::{Candidate, Outcome, QueryError, index_text};
 
 /// The backend's name in health reports.
@@ -222,6 +223,21 @@ impl QueryFragment<Pg> for FindCandidates<'_> {
         );
         Ok(())
     }
+}
+
+/// Waits for those who are ending the session's runs, before the session itself is locked: whoever ends a run locks the
+/// run first and its session then, and would otherwise wait for the caller as the caller waits for them.
+pub(crate) async fn lock_open_runs(conn: &mut Conn, owner: &str, session: &str) -> Outcome<()> {
+    runs::table
+        .filter(runs::owner.eq(owner))
+        .filter(runs::session_id.eq(session))
+        .filter(runs::finished_at.is_null())
+        .order(runs::id)
+        .select(runs::id)
+        .for_no_key_update()
+        .load::<String>(conn)
+        .await?;
+    Ok(())
 }
 
 /// The size of the database in bytes.

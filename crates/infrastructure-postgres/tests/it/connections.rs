@@ -36,7 +36,7 @@ async fn lost_connections_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleting_while_answers_end_is_no_error() {
+async fn deleting_and_clearing_while_answers_end_is_no_error() {
     let Some(cluster) = PostgresCluster::shared() else {
         return;
     };
@@ -53,11 +53,17 @@ async fn deleting_while_answers_end_is_no_error() {
             ends.push(journal.finish(answer(&turn, "reply")));
         }
         let (owner, id, record) = (user("alice"), session_id(&name), erasure());
-        let (ends, deleted) = tokio::join!(join_all(ends), sessions.delete(&owner, &id, &record));
+        let removal = async {
+            match round % 2 {
+                0 => sessions.delete(&owner, &id, &record).await,
+                _ => sessions.clear(&owner, &id, &record).await,
+            }
+        };
+        let (ends, removed) = tokio::join!(join_all(ends), removal);
         for end in ends {
             end.unwrap();
         }
-        assert!(deleted.unwrap());
+        assert!(removed.unwrap());
     }
     assert_eq!(journal.unfinished().await.unwrap().len(), 0);
 }
