@@ -11,8 +11,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Finished, ModelServer, Options, PATIENCE, Server, WITHOUT_LIMITS, let_app_in, run,
-    skipped, within,
+    Answer, Finished, ModelServer, Options, PATIENCE, Server, WITHOUT_LIMITS, let_app_in,
+    on_postgresql, run, within,
 };
 
 /// A place where a server is set up, so that commands can be run beside it.
@@ -302,11 +302,6 @@ async fn everything_is_recorded(mut place: Place) {
     place.run(&["audit", "verify"]).await.ok();
 }
 
-async fn postgres(cluster: &PostgresCluster) -> Place {
-    let url = cluster.database().await;
-    Place::start(&format!("[database]\nurl = \"{url}\"\n")).await
-}
-
 #[tokio::test]
 async fn everything_that_matters_is_recorded_on_sqlite() {
     everything_is_recorded(Place::start("").await).await;
@@ -314,10 +309,10 @@ async fn everything_that_matters_is_recorded_on_sqlite() {
 
 #[tokio::test]
 async fn everything_that_matters_is_recorded_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    everything_is_recorded(postgres(&cluster).await).await;
+    everything_is_recorded(Place::start(&database).await).await;
 }
 
 /// Whoever tries credentials without end leaves a few entries with counts, not an entry for each try.
@@ -494,10 +489,8 @@ async fn calls_of_tools_are_recorded_on_sqlite() {
 
 #[tokio::test]
 async fn calls_of_tools_are_recorded_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
-        skipped("no PostgreSQL");
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    calls_of_tools_are_recorded(&format!("[database]\nurl = \"{url}\"\n")).await;
+    calls_of_tools_are_recorded(&database).await;
 }

@@ -2,11 +2,10 @@
 
 use majordomo_application::ports::PasswordHasher as _;
 use majordomo_infrastructure_system::Argon2PasswordHasher;
-use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, ModelServer, Options, Server, skipped};
+use crate::harness::{Answer, ModelServer, Options, Server, on_postgresql};
 
 /// The one user the keys stand for.
 const USER: &str = "3f0e8a6e-43a5-4a5e-9d6f-1f2d3c4b5a70";
@@ -226,10 +225,8 @@ async fn configured_keys_keep_their_limits_on_sqlite() {
 
 #[tokio::test]
 async fn configured_keys_keep_their_limits_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
-        skipped("no PostgreSQL");
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    keys_keep_their_limits(&format!("[database]\nurl = \"{url}\"\n")).await;
+    keys_keep_their_limits(&database).await;
 }

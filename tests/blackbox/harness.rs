@@ -24,9 +24,18 @@ pub(crate) use waiting::{PATIENCE, eventually, within};
 
 use std::io::Write as _;
 
+use majordomo_testkit::postgres::PostgresCluster;
+
 /// Says on standard error that a test does not run, and why.
 pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Settings of a new database in PostgreSQL; `None`, and words about it, where PostgreSQL is not installed.
+pub(crate) async fn on_postgresql() -> Option<String> {
+    let cluster = PostgresCluster::shared()?;
+    let url = cluster.database().await;
+    Some(format!("[database]\nurl = \"{url}\"\n"))
 }
 
 /// A client that trusts nobody, goes through no proxy and follows no redirection.

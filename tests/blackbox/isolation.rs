@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::documents::{DIALECTS, printed};
-use crate::harness::Server;
+use crate::harness::{Server, on_postgresql};
 use operations::{Access, OPERATIONS, Operation};
 use world::{BOB, CANARY, Ids, belongings, key_with, method, seed, start, viewer};
 
@@ -155,9 +155,7 @@ fn every_documented_operation_is_listed() {
     );
 }
 
-#[tokio::test]
-async fn nothing_is_answered_without_a_credential() {
-    let server = start().await;
+async fn nothing_is_answered_without_a_credential(server: Server) {
     let ids = seed(&server).await;
     let mut wrong = Vec::new();
     for operation in OPERATIONS {
@@ -179,9 +177,7 @@ async fn nothing_is_answered_without_a_credential() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-#[tokio::test]
-async fn each_operation_needs_exactly_its_scope() {
-    let server = start().await;
+async fn each_operation_needs_exactly_its_scope(server: Server) {
     let nothing = Ids::of_nothing();
     let mut wrong = Vec::new();
     for missing in SCOPES.into_iter().chain(["admin"]) {
@@ -219,9 +215,7 @@ async fn each_operation_needs_exactly_its_scope() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-#[tokio::test]
-async fn a_viewer_sees_and_changes_nothing() {
-    let server = start().await;
+async fn a_viewer_sees_and_changes_nothing(server: Server) {
     let viewer = viewer(&server).await;
     let nothing = Ids::of_nothing();
     let mut wrong = Vec::new();
@@ -249,9 +243,7 @@ async fn a_viewer_sees_and_changes_nothing() {
 }
 
 /// Ids of another user's objects are answered like ids of nothing, and nothing of them is changed or shown.
-#[tokio::test]
-async fn another_users_objects_do_not_exist() {
-    let server = start().await;
+async fn another_users_objects_do_not_exist(server: Server) {
     let nothing = Ids::of_nothing();
     let lists: Vec<&Operation> = OPERATIONS
         .iter()
@@ -297,4 +289,52 @@ async fn another_users_objects_do_not_exist() {
 /// Whether an answer shows the canary or an id of its owner's.
 fn shows(seen: &Seen, ids: &Ids) -> bool {
     seen.text.contains(CANARY) || ids.private().any(|id| seen.text.contains(id))
+}
+
+#[tokio::test]
+async fn nothing_is_answered_without_a_credential_on_sqlite() {
+    nothing_is_answered_without_a_credential(start("").await).await;
+}
+
+#[tokio::test]
+async fn nothing_is_answered_without_a_credential_on_postgresql() {
+    if let Some(database) = on_postgresql().await {
+        nothing_is_answered_without_a_credential(start(&database).await).await;
+    }
+}
+
+#[tokio::test]
+async fn each_operation_needs_exactly_its_scope_on_sqlite() {
+    each_operation_needs_exactly_its_scope(start("").await).await;
+}
+
+#[tokio::test]
+async fn each_operation_needs_exactly_its_scope_on_postgresql() {
+    if let Some(database) = on_postgresql().await {
+        each_operation_needs_exactly_its_scope(start(&database).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_and_changes_nothing_on_sqlite() {
+    a_viewer_sees_and_changes_nothing(start("").await).await;
+}
+
+#[tokio::test]
+async fn a_viewer_sees_and_changes_nothing_on_postgresql() {
+    if let Some(database) = on_postgresql().await {
+        a_viewer_sees_and_changes_nothing(start(&database).await).await;
+    }
+}
+
+#[tokio::test]
+async fn another_users_objects_do_not_exist_on_sqlite() {
+    another_users_objects_do_not_exist(start("").await).await;
+}
+
+#[tokio::test]
+async fn another_users_objects_do_not_exist_on_postgresql() {
+    if let Some(database) = on_postgresql().await {
+        another_users_objects_do_not_exist(start(&database).await).await;
+    }
 }

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{Answer, Options, Server, WITHOUT_LIMITS, run, run_with_input, skipped};
+use crate::harness::{Answer, Options, Server, WITHOUT_LIMITS, on_postgresql, run, run_with_input};
 
 const PASSWORD: &str = "correct horse";
 const HOUR: i64 = 3600;
@@ -138,12 +137,10 @@ async fn login_tokens_are_renewed_on_sqlite() {
 
 #[tokio::test]
 async fn login_tokens_are_renewed_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
-        skipped("no PostgreSQL");
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    tokens_are_renewed(&start(&format!("[database]\nurl = \"{url}\"\n")).await).await;
+    tokens_are_renewed(&start(&database).await).await;
 }
 
 fn seconds_to_wait(throttled: &Answer) -> u64 {
@@ -279,12 +276,10 @@ async fn own_passwords_are_changed_on_sqlite() {
 
 #[tokio::test]
 async fn own_passwords_are_changed_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
-        skipped("no PostgreSQL");
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    let server = start(&format!("[database]\nurl = \"{url}\"\n")).await;
+    let server = start(&database).await;
     own_passwords_are_changed(server).await;
 }
 

@@ -2,17 +2,19 @@
 //! killed.
 
 mod exports;
+mod two_users;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Finished, Options, Server, WITHOUT_LIMITS, command, run, within};
+use crate::harness::{
+    Answer, Finished, Options, Server, WITHOUT_LIMITS, command, on_postgresql, run, within,
+};
 use exports::{chatgpt, claude, claude_talk, talk};
 
 async fn memory(folder: &Path, arguments: &[&str]) -> Finished {
@@ -307,11 +309,10 @@ async fn memory_is_looked_after_over_a_running_server() {
 
 #[tokio::test]
 async fn memory_is_looked_after_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    let config = format!("{WITHOUT_LIMITS}[database]\nurl = \"{url}\"\n");
+    let config = format!("{WITHOUT_LIMITS}{database}");
     let server = Server::start(Options::config(config)).await;
     walk_through(server.data_dir()).await;
 }

@@ -1,10 +1,9 @@
 //! A desktop app signs its user in: browser, consent, code, tokens, and the end of it.
 
-use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Options, Server, http_client, skipped};
+use crate::harness::{Answer, Options, Server, http_client, on_postgresql};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const ASKED: [(&str, &str); 6] = [
@@ -137,13 +136,10 @@ async fn a_desktop_app_signs_in() {
 
 #[tokio::test]
 async fn a_desktop_app_signs_in_with_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
-        skipped("no PostgreSQL");
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    let config = format!("[database]\nurl = \"{url}\"\n");
-    desktop_app_signs_in(Server::start(Options::config(config)).await).await;
+    desktop_app_signs_in(Server::start(Options::config(database)).await).await;
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! People and scripts: the first run in a browser, users and their passwords, keys and the cookies made of them.
 
 use futures_util::future::join_all;
-use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::header::SET_COOKIE;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, ModelServer, Options, Server, WITHOUT_LIMITS, run, run_with_input, skipped,
+    Answer, ModelServer, Options, Server, WITHOUT_LIMITS, on_postgresql, run, run_with_input,
 };
 
 fn credentials(username: &str, password: &str) -> Value {
@@ -123,12 +122,10 @@ async fn a_browser_begins_with_sqlite() {
 
 #[tokio::test]
 async fn a_browser_begins_with_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
-        skipped("no PostgreSQL");
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    let config = format!("{WITHOUT_LIMITS}[database]\nurl = \"{url}\"\n");
+    let config = format!("{WITHOUT_LIMITS}{database}");
     a_browser_begins(Server::start(Options::config(config)).await).await;
 }
 

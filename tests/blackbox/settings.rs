@@ -1,10 +1,9 @@
 //! Settings over the wire: what is changed holds for the next answer of the model, on both databases, and after a restart.
 
-use majordomo_testkit::postgres::PostgresCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, ModelServer, Options, Server, WITHOUT_LIMITS};
+use crate::harness::{Answer, ModelServer, Options, Server, WITHOUT_LIMITS, on_postgresql};
 
 async fn put(server: &Server, path: &str, body: &Value) -> Answer {
     let request = server.request(Method::PUT, path).json(body);
@@ -125,11 +124,10 @@ async fn changes_hold_at_once_and_after_a_restart_on_sqlite() {
 
 #[tokio::test]
 async fn changes_hold_at_once_and_after_a_restart_on_postgresql() {
-    let Some(cluster) = PostgresCluster::shared() else {
+    let Some(database) = on_postgresql().await else {
         return;
     };
-    let url = cluster.database().await;
-    changes_hold_at_once(&format!("[database]\nurl = \"{url}\"\n")).await;
+    changes_hold_at_once(&database).await;
 }
 
 /// What is logged changes at once, is kept, and is in the audit log; what cannot be read is refused.

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use majordomo_testkit::postgres::PostgresCluster;
 use serde_json::{Value, json};
 
-use crate::harness::{ModelServer, Options, Server, WITHOUT_LIMITS, run, skipped};
+use crate::harness::{ModelServer, Options, Server, WITHOUT_LIMITS, on_postgresql, run};
 
 const USER: &str = "user:operator";
 
@@ -31,15 +30,6 @@ async fn start(database: &str, model: &ModelServer) -> Server {
 }
 
 /// The settings of a database of its own on PostgreSQL, where there is one.
-async fn postgres(cluster: Option<&PostgresCluster>) -> Option<String> {
-    let Some(cluster) = cluster else {
-        skipped("no PostgreSQL");
-        return None;
-    };
-    let url = cluster.database().await;
-    Some(format!("[database]\nurl = \"{url}\"\n"))
-}
-
 async fn the_command_line_sets_shows_and_removes_budgets(database: &str) {
     let model = ModelServer::start().await;
     let server = start(database, &model).await;
@@ -86,8 +76,7 @@ async fn the_command_line_sets_shows_and_removes_budgets_on_sqlite() {
 
 #[tokio::test]
 async fn the_command_line_sets_shows_and_removes_budgets_on_postgresql() {
-    let cluster = PostgresCluster::shared();
-    if let Some(database) = postgres(cluster.as_ref()).await {
+    if let Some(database) = on_postgresql().await {
         the_command_line_sets_shows_and_removes_budgets(&database).await;
     }
 }
@@ -128,8 +117,7 @@ async fn what_a_killed_server_had_set_aside_is_free_again_on_sqlite() {
 
 #[tokio::test]
 async fn what_a_killed_server_had_set_aside_is_free_again_on_postgresql() {
-    let cluster = PostgresCluster::shared();
-    if let Some(database) = postgres(cluster.as_ref()).await {
+    if let Some(database) = on_postgresql().await {
         what_a_killed_server_had_set_aside_is_free_again(&database).await;
     }
 }

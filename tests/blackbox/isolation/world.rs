@@ -92,10 +92,10 @@ impl Ids {
 /// Keys of the settings, each of a user of its own.
 pub(crate) const BOB: &str = "sk-bob-0123456789abcdef";
 
-/// A server on which nobody is let in without a credential.
-pub(crate) async fn start() -> Server {
+/// A server on which nobody is let in without a credential, with the settings of its database.
+pub(crate) async fn start(database: &str) -> Server {
     Server::start(Options::config(format!(
-        "[security]\nrate_limit_enabled = false\nlocalhost_auth_bypass = false\n\
+        "{database}[security]\nrate_limit_enabled = false\nlocalhost_auth_bypass = false\n\
          [security.api_key_users]\n\"{BOB}\" = \"3f0e8a6e-43a5-4a5e-9d6f-1f2d3c4b5a69\"\n"
     )))
     .await
@@ -176,6 +176,8 @@ pub(crate) async fn belongings(server: &Server) -> String {
         "/api/v1/identity",
         "/api/v1/budgets",
         "/api/v1/users",
+        "/v1/memories",
+        "/api/v1/memory/settings",
     ] {
         all += &server.get(path).await.with_status(200).text;
     }
