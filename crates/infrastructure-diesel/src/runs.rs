@@ -257,7 +257,7 @@ impl DieselRunJournal {
 impl RunJournal for DieselRunJournal {
     async fn accept(&self, turn: NewTurn) -> Result<Accepted, RepositoryError> {
         self.db
-            .write(Durability::Flushed, turn, |conn, turn| {
+            .write(turn.durability, turn, |conn, turn| {
                 Box::pin(accept(conn, turn))
             })
             .await

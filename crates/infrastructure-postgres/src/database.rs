@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::ConnectionError;
 use diesel::result::Error as DieselError;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{
@@ -11,6 +12,9 @@ use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use majordomo_application::ports::{Durability, RepositoryError};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
 
 use crate::backend::{Conn, classify, is_connection_lost, is_deadlock};
 use crate::connect::Connector;
@@ -59,13 +63,20 @@ impl Failure {
 }
 
 impl Database {
-    /// A pool that opens connections as they are needed.
+    /// A pool that opens connections as they are needed, on the runtime it is made on: they live as long as that, whoever
+    /// needed them first.
     pub(crate) fn new(connector: Connector, config: &PostgresConfig) -> Result<Self, StoreError> {
         let mut manager = ManagerConfig::default();
         manager.recycling_method = RecyclingMethod::Fast;
+        let runtime = Handle::current();
         manager.custom_setup = Box::new(move |_| {
             let connector = connector.clone();
-            async move { connector.connect().await }.boxed()
+            let opened = runtime.spawn(async move { connector.connect().await });
+            async move {
+                let ended = |error: JoinError| ConnectionError::BadConnection(error.to_string());
+                opened.await.map_err(ended)?
+            }
+            .boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
         let pool = Pool::builder(manager)

@@ -107,6 +107,18 @@ impl Core {
         self.join(work).await?.map_err(Into::into)
     }
 
+    /// As [`run`](Self::run), on the worker that asks: for turns of the agent, which wait more than they compute. They have
+    /// ended, or are left to the next start, before workers stop.
+    pub async fn run_here<T, E, F>(&self, work: F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        let work = tokio::spawn(work.in_current_span());
+        work.await.map_err(CoreFailure::from)?.map_err(Into::into)
+    }
+
     /// As [`run`](Self::run), but dropping the returned future cancels `work`: for calls whose only effect is the answer.
     pub async fn run_cancellable<T, E, F>(&self, work: F) -> Result<T, ApiError>
     where

@@ -26,15 +26,8 @@ pub(crate) async fn chat(
     body: Body<ChatRequest>,
 ) -> Result<Reply<ChatResponse>, ApiError> {
     let message = body.0.into_message()?;
-    let answer = async move {
-        services
-            .chat
-            .send(&caller, message)
-            .await?
-            .into_reply()
-            .await
-    };
-    let reply = kernel.core().run(answer).await?;
+    let answer = async move { services.chat.ask(&caller, message).await };
+    let reply = kernel.core().run_here(answer).await?;
     Ok(Reply(ChatResponse::try_from(reply)?))
 }
 
@@ -56,7 +49,7 @@ pub(crate) async fn stream_chat(
     }
     let message = body.0.into_message()?;
     let turn = async move { services.chat.send(&caller, message).await };
-    let turn = kernel.core().run(turn).await?;
+    let turn = kernel.core().run_here(turn).await?;
     Ok(Sse::new(live_frames(turn.into_events(), render)))
 }
 

@@ -55,7 +55,7 @@ pub(crate) async fn chat(
     let chat = Arc::clone(&services.chat);
     let reply = kernel
         .core()
-        .run(async move { chat.send(&caller, message).await?.into_reply().await })
+        .run_here(async move { chat.ask(&caller, message).await })
         .await?;
     Ok(Reply(ChatResponse::of(reply, ignored)?))
 }
@@ -79,7 +79,7 @@ pub(crate) async fn stream_chat(
     let chat = Arc::clone(&services.chat);
     let turn = kernel
         .core()
-        .run(async move { chat.send(&caller, message).await })
+        .run_here(async move { chat.send(&caller, message).await })
         .await?;
     Ok(Fails(Sse::new(live_frames(turn.into_events(), render))))
 }

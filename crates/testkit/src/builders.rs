@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use majordomo_application::memory::NewMemory;
-use majordomo_application::ports::{Answer, EndedCall, NewTurn};
+use majordomo_application::ports::{Answer, Durability, EndedCall, NewTurn};
 use majordomo_domain::{
     ApiKey, ApiKeyId, AuditRecord, BudgetWindow, Channel, CredentialKind, Importance, Memory,
     MemoryAuthor, MemoryId, MemoryKind, MemorySource, Message, MessageId, MessageStatus, MicroUsd,
@@ -125,6 +125,7 @@ pub fn turn(owner: &str, session_id: &str, number: u32, text: &str) -> NewTurn {
         message,
         run,
         events: vec![event(1, RunEventKind::Started)],
+        durability: Durability::Flushed,
     }
 }
 

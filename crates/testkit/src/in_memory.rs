@@ -43,6 +43,8 @@ struct State {
     books: usage::Books,
     remembered: memories::Remembered,
     settings: BTreeMap<(UserId, String), StoredSetting>,
+    /// Whether the journal was written and not flushed since.
+    unflushed: bool,
 }
 
 /// A session and what was said in it.
@@ -65,6 +67,11 @@ impl InMemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether all that stands in the journal would outlive the machine.
+    pub fn is_flushed(&self) -> bool {
+        !self.state().unflushed
     }
 
     /// The state. A test that panicked while it held the lock has failed already, so its poison is ignored.

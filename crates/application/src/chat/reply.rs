@@ -25,6 +25,8 @@ pub struct Reply {
     pub run: RunId,
     /// The session it spoke in.
     pub session: SessionId,
+    /// When its message was accepted.
+    pub created_at: Timestamp,
     /// The stored answer; a run's id stands in where nothing was stored (slash commands).
     pub message: MessageId,
     /// The answer.
@@ -82,6 +84,7 @@ impl Turn {
         Ok(Reply {
             run: self.run,
             session: self.session,
+            created_at: self.created_at,
             message,
             text,
             recalled: Vec::new(),

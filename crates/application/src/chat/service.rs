@@ -23,13 +23,15 @@ use super::identity::AgentIdentity;
 use super::mending::Unended;
 use super::permits::TurnPermits;
 use super::queue::{PendingTurn, SessionQueue, SessionQueues};
-use super::reply::Turn;
+use super::reply::{Reply, Turn};
 use crate::caller::Caller;
 use crate::error::FieldError;
 use crate::events::EventBus;
 use crate::memory::{Extraction, MemoryService};
 use crate::models::{ModelRegistry, estimate_tool_tokens};
-use crate::ports::{Clock, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository};
+use crate::ports::{
+    Clock, Durability, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository,
+};
 use crate::runs::{RunLog, RunStream};
 use crate::tools::ToolRegistry;
 use crate::usage::{Accounting, Payer};
@@ -124,7 +126,7 @@ const MAX_TEXT: usize = 100_000;
 /// Pictures per message at most.
 const MAX_IMAGES: usize = 16;
 
-/// The agent's ears and mouth. Its methods must be called on the runtime that is to carry the turns.
+/// The agent's ears and mouth. Messages must be sent on the runtime that is to carry their turns.
 pub struct ChatService {
     pub(super) sessions: Arc<dyn SessionRepository>,
     pub(super) journal: Arc<dyn RunJournal>,
@@ -193,6 +195,26 @@ impl ChatService {
         caller: &Caller,
         request: SendMessage,
     ) -> Result<Turn, ChatError> {
+        self.take(caller, request, Durability::Flushed).await
+    }
+
+    /// Accepts a message and waits for the whole answer, with which it is acknowledged. An answer is stored when it is given.
+    pub async fn ask(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: SendMessage,
+    ) -> Result<Reply, ChatError> {
+        // Storing the answer takes the message to the disk, too.
+        let turn = self.take(caller, request, Durability::Written).await?;
+        turn.into_reply().await
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: SendMessage,
+        durability: Durability,
+    ) -> Result<Turn, ChatError> {
         caller.require_change(Scope::Chat)?;
         validate(&request)?;
         if let Some(name) = request.options.model.as_deref() {
@@ -226,7 +248,7 @@ impl ChatService {
         let request_span = Span::current();
         tokio::spawn(async move {
             let queue = service.queues.get_or_create(&caller.user, &session);
-            let accepted = service.accept(caller, session, request, slot, &queue);
+            let accepted = service.accept(caller, session, request, durability, slot, &queue);
             let accepted = accepted.instrument(request_span).await;
             let (turn, first) = accepted.map_or_else(|e| (Err(e), None), |(t, f)| (Ok(t), f));
             // The caller may have gone meanwhile.
@@ -247,6 +269,7 @@ impl ChatService {
         caller: Caller,
         session: SessionId,
         request: SendMessage,
+        durability: Durability,
         slot: Slot,
         queue: &Arc<SessionQueue>,
     ) -> Result<(Turn, Option<PendingTurn>), ChatError> {
@@ -256,7 +279,10 @@ impl ChatService {
             self.admission.note_full_session();
             return Err(ChatError::SessionQueueFull);
         }
-        let new_turn = self.new_turn(&caller, session, request, queue.is_busy());
+        let new_turn = NewTurn {
+            durability,
+            ..self.new_turn(&caller, session, request, queue.is_busy())
+        };
         let (run, mut message) = (new_turn.run.clone(), new_turn.message.clone());
         let events = new_turn.events.clone();
         let accepted = match self.journal.accept(new_turn).await {
@@ -339,6 +365,7 @@ impl ChatService {
             message,
             run,
             events,
+            durability: Durability::Flushed,
         }
     }
 

@@ -193,7 +193,9 @@ impl ChatService {
         let mut breaker = LoopBreaker::default();
         let config = self.config();
         for _ in 0..config.max_steps {
-            let (step, reason) = self.ask(turn, &model, &messages, writer, draft).await?;
+            let (step, reason) = self
+                .ask_model(turn, &model, &messages, writer, draft)
+                .await?;
             if step.calls.is_empty() {
                 return Ok(End::completed(reason.as_str()));
             }
@@ -291,7 +293,7 @@ impl ChatService {
     }
 
     /// Asks the model once, under a span of its own.
-    async fn ask(
+    async fn ask_model(
         &self,
         turn: &PendingTurn,
         model: &ModelRef,

@@ -12,7 +12,8 @@ use super::{EndedCall, RepositoryError};
 pub enum Durability {
     /// The death of this process: the write has left it. Enough for pieces of an answer still being written.
     Written,
-    /// The death of the machine: the write has reached the disk. What is acknowledged to a client is this.
+    /// The death of the machine: the write has reached the disk, and all that was written before it. What is acknowledged to a
+    /// client is this.
     Flushed,
 }
 
@@ -27,6 +28,8 @@ pub struct NewTurn {
     pub run: Run,
     /// First events of the journal; empty for a queued run.
     pub events: Vec<RunEvent>,
+    /// What it must survive before it is acknowledged.
+    pub durability: Durability,
 }
 
 /// A stored turn.
@@ -59,7 +62,7 @@ pub struct Answer {
 /// without gaps; the journal MUST give back exactly the events it was given, with their boundaries.
 #[async_trait]
 pub trait RunJournal: Send + Sync {
-    /// Stores a turn in one transaction, `Flushed`: the session if new, the message at the session's next position,
+    /// Stores a turn in one transaction, as durable as it asks: the session if new, the message at the session's next position,
     /// the run and its first events; the session's count, activity, and (from its first user message, unless chosen)
     /// its title follow. MUST return `Conflict` when the run or message id is taken.
     async fn accept(&self, turn: NewTurn) -> Result<Accepted, RepositoryError>;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use majordomo_application::chat::{ChatError, SendMessage, WhenBusy};
+use majordomo_application::chat::{SendMessage, WhenBusy};
 use majordomo_application::ports::ModelMessage;
 use majordomo_domain::{Channel, RunOptions, SessionId};
 use majordomo_presentation_http::openapi::{OneOf, Raw, Reply, Sse};
@@ -37,7 +37,7 @@ pub(super) async fn answer(
     let core = asked.kernel.core();
     if stream {
         let turn = core
-            .run(async move { chat.send(&caller, message).await })
+            .run_here(async move { chat.send(&caller, message).await })
             .await?;
         let session = turn.session.clone();
         let frames = live_frames(turn.into_events(), move |run, event| {
@@ -46,12 +46,9 @@ pub(super) async fn answer(
         let response = with_session(sse::respond(frames), &session);
         return Ok(OneOf::Second(Sse::from_response(response)));
     }
-    let work = async move {
-        let turn = chat.send(&caller, message).await?;
-        let created = turn.created_at;
-        Ok::<_, ChatError>((created, turn.into_reply().await?))
-    };
-    let (created, reply) = core.run(work).await?;
+    let reply = core
+        .run_here(async move { chat.ask(&caller, message).await })
+        .await?;
     if let Some(failure) = failure(&reply.outcome) {
         return Err(failure.into_api_error());
     }
@@ -62,7 +59,7 @@ pub(super) async fn answer(
     let completion = Reply::<_, 200>(ChatCompletion {
         id: completion_id(reply.run.as_str()),
         object: "chat.completion",
-        created: created.as_secs(),
+        created: reply.created_at.as_secs(),
         model: agent_name(model),
         choices: [Choice::new(said, finish_reason(&reply.outcome.reason))],
         usage: reply.outcome.usage.into(),

@@ -326,7 +326,7 @@ impl Context {
         let turn = self
             .kernel
             .core()
-            .run(async move { chat.send(&caller, message).await })
+            .run_here(async move { chat.send(&caller, message).await })
             .await?;
         let frames = ignored
             .iter()

@@ -16,6 +16,10 @@ impl State {
         messages.any(|message| message.id == *id)
     }
 
+    fn wrote(&mut self, durability: Durability) {
+        self.unflushed = durability == Durability::Written;
+    }
+
     /// The run's journal; `Conflict` when it is gone, for there it has no next position.
     fn journal_mut(&mut self, run: &RunId) -> Result<&mut Journal, RepositoryError> {
         self.journals.get_mut(run).ok_or(RepositoryError::Conflict)
@@ -36,6 +40,7 @@ impl RunJournal for InMemoryStore {
         };
         journal.append(turn.events)?;
         state.journals.insert(id, journal);
+        state.wrote(turn.durability);
 
         let key = (message.owner.clone(), message.session.clone());
         let conversation = state.conversations.entry(key).or_insert(Conversation {
@@ -60,6 +65,7 @@ impl RunJournal for InMemoryStore {
         let journal = state.journal_mut(run)?;
         journal.append(events)?;
         journal.run.status = RunStatus::Running;
+        state.wrote(Durability::Written);
         Ok(())
     }
 
@@ -67,9 +73,12 @@ impl RunJournal for InMemoryStore {
         &self,
         run: &RunId,
         events: Vec<RunEvent>,
-        _durability: Durability,
+        durability: Durability,
     ) -> Result<(), RepositoryError> {
-        self.state().journal_mut(run)?.append(events)
+        let mut state = self.state();
+        state.journal_mut(run)?.append(events)?;
+        state.wrote(durability);
+        Ok(())
     }
 
     async fn finish(&self, answer: Answer) -> Result<(), RepositoryError> {
@@ -96,6 +105,7 @@ impl RunJournal for InMemoryStore {
         journal.run.finished_at = Some(answer.finished_at);
         let (owner, session) = (journal.run.owner.clone(), journal.run.session.clone());
         state.books.append(answer.calls);
+        state.wrote(Durability::Flushed);
         let conversation = state.conversation_mut(&owner, &session);
         if let (Some(conversation), Some(message)) = (conversation, answer.message) {
             conversation.push(message);
