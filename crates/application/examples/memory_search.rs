@@ -26,8 +26,8 @@ use majordomo_application::memory::{
 };
 use majordomo_application::ports::{
     Embedder, EmbeddingRole, Embeddings, MemoryFilter, MemoryInsert, MemoryRepository,
-    MemoryVectors, ModelError, NewVector, RememberedId, RememberedKind, RepositoryError,
-    SessionMark, StoredVector, TurnRepository, VectorCounts, VectorSpace,
+    MemoryVectors, ModelError, NearVector, NewVector, RememberedId, RememberedKind,
+    RepositoryError, SessionMark, StoredVector, TurnRepository, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
     AuditRecord, CredentialKind, Memory, MemoryId, MemoryKind, MemoryTurn, MessageId, Scope,
@@ -258,6 +258,17 @@ impl MemoryVectors for Made {
         _: u32,
     ) -> Result<Vec<(UserId, RememberedId)>, RepositoryError> {
         Ok(Vec::new())
+    }
+
+    async fn nearest(
+        &self,
+        _: &UserId,
+        _: &VectorSpace,
+        _: &[f32],
+        _: bool,
+        _: u32,
+    ) -> Result<Option<Vec<NearVector>>, RepositoryError> {
+        Ok(None)
     }
 
     async fn count(&self, _: &UserId, _: &VectorSpace) -> Result<VectorCounts, RepositoryError> {

@@ -16,6 +16,7 @@ mod extraction;
 mod index;
 mod indexes;
 mod limits;
+mod meaning;
 mod quoting;
 mod recall;
 mod sealing;

@@ -56,7 +56,8 @@ pub use machine_meter::{Battery, Capacity, MachineMeter, MachineUsage, Processor
 pub use master_token_store::{MasterTokenError, MasterTokenStore};
 pub use memory_repository::{MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository};
 pub use memory_vectors::{
-    MemoryVectors, NewVector, RememberedId, RememberedKind, StoredVector, VectorCounts, VectorSpace,
+    MemoryVectors, NearVector, NewVector, RememberedId, RememberedKind, StoredVector, VectorCounts,
+    VectorSpace,
 };
 pub use oauth_repository::{NewCode, NewTokens, OAuthRepository};
 pub use password_hasher::PasswordHasher;

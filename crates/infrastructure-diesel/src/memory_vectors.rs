@@ -7,8 +7,8 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use majordomo_application::ports::{
-    Durability, MemoryVectors, NewVector, RememberedId, RememberedKind, RepositoryError,
-    StoredVector, VectorCounts, VectorSpace,
+    Durability, MemoryVectors, NearVector, NewVector, RememberedId, RememberedKind,
+    RepositoryError, StoredVector, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{MemoryId, MessageId, Role, UserId};
 
@@ -28,7 +28,7 @@ fn encode(vector: &[f32]) -> Vec<u8> {
 }
 
 /// The inverse of [`encode`]; `None` unless there are `dimension` numbers.
-fn decode(bytes: &[u8], dimension: u32) -> Option<Vec<f32>> {
+pub(crate) fn decode(bytes: &[u8], dimension: u32) -> Option<Vec<f32>> {
     let (numbers, rest) = bytes.as_chunks::<NUMBER>();
     let whole = rest.is_empty() && u32::try_from(numbers.len()) == Ok(dimension);
     whole.then(|| {
@@ -52,13 +52,9 @@ struct VectorRow {
 impl VectorRow {
     fn read(self, dimension: u32) -> Result<StoredVector, RepositoryError> {
         let bad = |column| corrupt("memory_vectors", column, self.revision);
-        let of = match (&self.memory_id, &self.message_id) {
-            (Some(id), None) => memory(id).ok_or_else(|| bad("memory_id"))?,
-            (None, Some(id)) => turn(id).ok_or_else(|| bad("message_id"))?,
-            _ => return Err(bad("memory_id")),
-        };
+        let (memory_id, message_id) = (self.memory_id.as_deref(), self.message_id.as_deref());
         Ok(StoredVector {
-            of,
+            of: remembered(memory_id, message_id, self.revision)?,
             stored: u64::try_from(self.revision).map_err(|_| bad("revision"))?,
             vector: decode(&self.vector, dimension).ok_or_else(|| bad("vector"))?,
         })
@@ -102,6 +98,7 @@ async fn store(
 ) -> Outcome<()> {
     let amount = i64::try_from(vectors.len()).unwrap_or(i64::MAX);
     let (revision, _) = advance(conn, owner, amount, 0).await?;
+    let mut stored = Vec::with_capacity(vectors.len());
     for (revision, vector) in (revision + 1..).zip(vectors) {
         if !is_current(conn, owner, vector).await? {
             continue;
@@ -133,8 +130,60 @@ async fn store(
             ))
             .execute(conn)
             .await?;
+        stored.push((revision, vector.vector.as_slice()));
     }
-    Ok(())
+    backend::index_vectors(conn, owner.as_str(), &stored).await
+}
+
+/// Whose vector a row is of: of a memory or of a message.
+fn remembered(
+    memory_id: Option<&str>,
+    message_id: Option<&str>,
+    revision: i64,
+) -> Result<RememberedId, RepositoryError> {
+    let bad = |column| corrupt("memory_vectors", column, revision);
+    match (memory_id, message_id) {
+        (Some(id), None) => memory(id).ok_or_else(|| bad("memory_id")),
+        (None, Some(id)) => turn(id).ok_or_else(|| bad("message_id")),
+        _ => Err(bad("memory_id")),
+    }
+}
+
+/// A vector that is near, by its revision; whose it is: a memory's or a message's; and the cosine.
+pub(crate) type NearRow = (i64, Option<String>, Option<String>, f64);
+
+async fn nearest(
+    conn: &mut Conn,
+    owner: &UserId,
+    space: &VectorSpace,
+    question: &[f32],
+    turns: bool,
+    limit: u32,
+) -> Outcome<Option<Vec<NearVector>>> {
+    let nearest =
+        backend::nearest_vectors(conn, owner.as_str(), space, question, turns, limit).await?;
+    let Some(rows) = nearest else {
+        return Ok(None);
+    };
+    let near = rows
+        .into_iter()
+        .map(|(revision, memory_id, message_id, similarity)| {
+            Ok(NearVector {
+                of: remembered(memory_id.as_deref(), message_id.as_deref(), revision)?,
+                similarity: to_f32(similarity),
+            })
+        });
+    let near: Result<Vec<_>, RepositoryError> = near.collect();
+    Ok(Some(near?))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::as_conversions,
+    reason = "similarities need no more than seven digits"
+)]
+const fn to_f32(similarity: f64) -> f32 {
+    similarity as f32
 }
 
 async fn changes(
@@ -344,6 +393,28 @@ impl MemoryVectors for DieselMemoryVectors {
         self.db
             .read(input, |conn, (space, after, limit)| {
                 Box::pin(missing(conn, space, after.as_ref(), *limit))
+            })
+            .await
+    }
+
+    async fn nearest(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+        question: &[f32],
+        turns: bool,
+        limit: u32,
+    ) -> Result<Option<Vec<NearVector>>, RepositoryError> {
+        let input = (
+            owner.clone(),
+            space.clone(),
+            question.to_vec(),
+            turns,
+            limit,
+        );
+        self.db
+            .read(input, |conn, (owner, space, question, turns, limit)| {
+                Box::pin(nearest(conn, owner, space, question, *turns, *limit))
             })
             .await
     }

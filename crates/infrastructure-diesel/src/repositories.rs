@@ -13,7 +13,7 @@ mod copying;
 mod error;
 mod health;
 mod memories;
-mod memory_vectors;
+pub(crate) mod memory_vectors;
 mod messages;
 mod oauth;
 mod run_rows;
@@ -47,5 +47,6 @@ pub(crate) use copying::{
     column_list, export, failed, in_transaction, load, quote, receive_schema,
 };
 pub(crate) use error::{Outcome, QueryError};
+pub(crate) use memory_vectors::NearRow;
 pub(crate) use search::Candidate;
 pub(crate) use words::index_text;

@@ -13,6 +13,7 @@ use majordomo_application::ports::RepositoryError;
 pub(crate) use crate::database::Database;
 use crate::repositories::schema::runs;
 use crate::repositories::{Candidate, Outcome, QueryError, index_text};
+pub(crate) use crate::vectors::{index_vectors, nearest_vectors};
 
 /// The backend's name in health reports.
 pub(crate) const NAME: &str = "postgres";

@@ -32,14 +32,14 @@ struct ColumnRow {
     column_type: String,
 }
 
-/// The tables that hold data: the search index and the record of migrations are left out.
+/// The tables that hold data: the indexes of messages and of vectors and the record of migrations are left out.
 pub(crate) fn tables(conn: &mut Blocking) -> Result<Vec<Table>, CopyError> {
     let rows: Vec<ColumnRow> = diesel::sql_query(
         "SELECT c.relname::text AS table_name, a.attname::text AS column_name, \
          format_type(a.atttypid, NULL) AS column_type \
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
          WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace \
-         AND c.relname NOT IN ('__diesel_schema_migrations', 'message_search') \
+         AND c.relname NOT IN ('__diesel_schema_migrations', 'message_search', 'memory_vector_index') \
          AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
          ORDER BY c.relname COLLATE \"C\", a.attnum",
     )

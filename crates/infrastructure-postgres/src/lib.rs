@@ -10,6 +10,7 @@ mod migrations;
 mod repositories;
 mod store;
 mod tls;
+mod vectors;
 
 pub use copy::PostgresCopy;
 pub use repositories::{

@@ -16,7 +16,7 @@ use crate::store::StoreError;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// Names the advisory lock that one migrating process holds: "majordom" as a number.
-const LOCK: i64 = 0x6d61_6a6f_7264_6f6d;
+pub(crate) const LOCK: i64 = 0x6d61_6a6f_7264_6f6d;
 /// How often and how long another process's migration is waited for: a minute.
 const LOCK_TRIES: u32 = 600;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -63,8 +63,11 @@ pub(crate) fn check_known(versions: &[String]) -> Result<(), StoreError> {
     missing(versions).map(drop)
 }
 
-/// Undoes all migrations.
+/// Undoes all migrations, and removes what is derived from their tables.
 pub(crate) fn revert(connection: &mut Blocking) -> Result<(), StoreError> {
+    connection
+        .batch_execute("DROP TABLE IF EXISTS memory_vector_index")
+        .map_err(|error| failed("", error.to_string()))?;
     connection
         .revert_all_migrations(MIGRATIONS)
         .map(drop)

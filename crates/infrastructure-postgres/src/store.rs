@@ -20,6 +20,7 @@ use crate::repositories::{
     DieselSessionRepository, DieselSettingsRepository, DieselStorageHealth, DieselTurnRepository,
     DieselUsageLedger, DieselUserRepository,
 };
+use crate::vectors;
 
 /// Where the database is and how it is used.
 #[derive(Clone)]
@@ -101,16 +102,17 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects and applies missing migrations, waiting for another process that does the same.
+    /// Connects and applies missing migrations, waiting for another process that does the same. Lets the database compare
+    /// vectors, where it can.
     pub async fn open(config: &PostgresConfig) -> Result<Self, StoreError> {
         let connector = Connector::new(config)?;
         let applied = migrations::apply(connect(&connector).await?).await?;
         if !applied.is_empty() {
             tracing::info!(migrations = applied.join(", "), "the database was migrated");
         }
-        Ok(Self {
-            database: Arc::new(Database::new(connector, config)?),
-        })
+        let database = Arc::new(Database::new(connector, config)?);
+        vectors::prepare(&database).await;
+        Ok(Self { database })
     }
 
     /// Applies missing migrations and names them.

@@ -11,11 +11,11 @@ use diesel::{QueryResult, SqliteConnection};
 use diesel_async::RunQueryDsl;
 use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
 use futures_util::future::BoxFuture;
-use majordomo_application::ports::RepositoryError;
+use majordomo_application::ports::{RepositoryError, VectorSpace};
 
 pub(crate) use crate::database::Database;
 use crate::indexing::owner_word;
-use crate::repositories::{Candidate, Outcome, QueryError};
+use crate::repositories::{Candidate, NearRow, Outcome, QueryError};
 
 /// The backend's name in health reports.
 pub(crate) const NAME: &str = "sqlite";
@@ -157,6 +157,27 @@ impl QueryFragment<Sqlite> for FindCandidates<'_> {
 /// Nothing to do: one writer at a time changes the database.
 pub(crate) async fn lock_open_runs(_: &mut Conn, _owner: &str, _session: &str) -> Outcome<()> {
     Ok(())
+}
+
+/// Nothing to do: SQLite cannot compare vectors.
+pub(crate) async fn index_vectors(
+    _: &mut Conn,
+    _owner: &str,
+    _stored: &[(i64, &[f32])],
+) -> Outcome<()> {
+    Ok(())
+}
+
+/// `None`: SQLite cannot compare vectors.
+pub(crate) async fn nearest_vectors(
+    _: &mut Conn,
+    _owner: &str,
+    _space: &VectorSpace,
+    _question: &[f32],
+    _turns: bool,
+    _limit: u32,
+) -> Outcome<Option<Vec<NearRow>>> {
+    Ok(None)
 }
 
 /// The size of the database in bytes.

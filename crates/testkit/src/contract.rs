@@ -66,6 +66,8 @@ pub struct Stores {
     pub turns: Arc<dyn TurnRepository>,
     /// Whether storage answers.
     pub health: Arc<dyn StorageHealth>,
+    /// Whether it compares vectors.
+    pub compares_vectors: bool,
     /// The audit log.
     pub audit: Arc<dyn AuditLog>,
     /// Reports of the server's examination of itself.
@@ -105,12 +107,20 @@ impl Stores {
             budgets: store.clone(),
             memories: store.clone(),
             memory_vectors: store.clone(),
+            compares_vectors: false,
             turns: store.clone(),
             audit: store.clone(),
             self_audit: store.clone(),
             health: store,
             guard: None,
         }
+    }
+
+    /// The same of a store that compares vectors.
+    #[must_use]
+    pub const fn comparing_vectors(mut self) -> Self {
+        self.compares_vectors = true;
+        self
     }
 
     /// Keeps something alive until the test ends and drops it after the ports: a temporary directory, a database.
@@ -366,6 +376,29 @@ macro_rules! contract_tests {
             a_client_reads_back
             clients_are_bounded
         }
+        $crate::memory_contract_suites! {}
+        $crate::contract_suite! { health:
+            a_working_store_says_so
+        }
+    };
+}
+
+/// The suites of memory alone, as [`contract_tests!`](crate::contract_tests).
+#[macro_export]
+macro_rules! memory_contract_tests {
+    ($make:expr) => {
+        async fn contract_stores() -> $crate::contract::Stores {
+            $make.await
+        }
+        $crate::memory_contract_suites! {}
+    };
+}
+
+/// The suites of memory; used by [`contract_tests!`](crate::contract_tests).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! memory_contract_suites {
+    () => {
         $crate::contract_suite! { memories:
             a_memory_reads_back
             a_taken_memory_id_is_a_conflict
@@ -386,9 +419,7 @@ macro_rules! contract_tests {
             vectors_are_told_in_the_order_they_were_stored
             turns_have_vectors_as_long_as_their_session
             a_rewritten_memory_loses_its_vector
-        }
-        $crate::contract_suite! { health:
-            a_working_store_says_so
+            the_nearest_come_first_and_only_the_owners
         }
     };
 }

@@ -29,6 +29,7 @@ use majordomo_domain::{
 #[derive(Default)]
 pub struct InMemoryStore {
     state: Mutex<State>,
+    compares_vectors: bool,
 }
 
 #[derive(Default)]
@@ -72,6 +73,13 @@ impl InMemoryStore {
     /// Whether all that stands in the journal would outlive the machine.
     pub fn is_flushed(&self) -> bool {
         !self.state().unflushed
+    }
+
+    /// The same that compares vectors, too.
+    #[must_use]
+    pub const fn comparing_vectors(mut self) -> Self {
+        self.compares_vectors = true;
+        self
     }
 
     /// The state. A test that panicked while it held the lock has failed already, so its poison is ignored.

@@ -15,7 +15,7 @@ use majordomo_domain::{SessionId, Timestamp};
 
 use super::words;
 use crate::ports::RememberedId;
-pub(crate) use fusion::FoundEntry;
+pub(crate) use fusion::{FoundEntry, Meaning};
 pub(crate) use ranking::RankingQuery;
 use ranking::best;
 use vectors::Vectors;
@@ -230,12 +230,17 @@ impl MemoryIndex {
         }
     }
 
-    /// Takes all vectors out, so that those of another space can come in.
-    pub(crate) fn clear_vectors(&mut self) {
-        self.vectors = Vectors::default();
+    /// Takes all vectors out, so that those of another space can come in: about `room` bytes of them.
+    pub(crate) fn clear_vectors(&mut self, room: usize) {
+        self.vectors = Vectors::within(room);
         for entry in &mut self.entries {
             entry.vector = NONE;
         }
+    }
+
+    /// Whether a vector was left out for lack of room.
+    pub(crate) const fn lacks_vectors(&self) -> bool {
+        self.vectors.is_partial()
     }
 
     fn remove_vector(&mut self, slot: u32) {

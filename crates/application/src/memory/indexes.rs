@@ -78,6 +78,10 @@ pub(super) struct OwnerIndex {
     refreshed: AtomicI64,
     /// Whether it was said that it is full.
     told_full: AtomicBool,
+    /// Whether it could not hold all vectors.
+    lacks_vectors: AtomicBool,
+    /// Whether storage took too long for a turn when it compared vectors the last time.
+    is_slow: AtomicBool,
 }
 
 impl OwnerIndex {
@@ -89,6 +93,21 @@ impl OwnerIndex {
             .refreshed
             .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
+    }
+
+    /// Whether it could not hold all vectors of its owner.
+    pub(super) fn lacks_vectors(&self) -> bool {
+        self.lacks_vectors.load(Ordering::Relaxed)
+    }
+
+    /// Whether storage took too long for a turn when it compared the owner's vectors the last time.
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it did.
+    pub(super) fn note_slowness(&self, is_slow: bool) {
+        self.is_slow.store(is_slow, Ordering::Relaxed);
     }
 
     /// `None` while something is put into it.
@@ -120,6 +139,8 @@ pub(super) struct MemoryIndexes {
     turns: Arc<dyn TurnRepository>,
     clock: Arc<dyn Clock>,
     embedding: Option<Arc<Embedding>>,
+    /// Bytes of vectors in one index.
+    vector_bytes: usize,
     owners: Mutex<HashMap<UserId, Arc<OwnerIndex>>>,
     uses: AtomicU64,
 }
@@ -129,12 +150,14 @@ impl MemoryIndexes {
         memories: Arc<dyn MemoryRepository>,
         turns: Arc<dyn TurnRepository>,
         clock: Arc<dyn Clock>,
+        vector_bytes: usize,
     ) -> Self {
         Self {
             memories,
             turns,
             clock,
             embedding: None,
+            vector_bytes,
             owners: Mutex::default(),
             uses: AtomicU64::default(),
         }
@@ -143,6 +166,11 @@ impl MemoryIndexes {
     /// From now on vectors are read too.
     pub(super) fn compare_with(&mut self, embedding: Arc<Embedding>) {
         self.embedding = Some(embedding);
+    }
+
+    /// From now on so many bytes of vectors are held in one index.
+    pub(super) const fn hold_vectors(&mut self, bytes: usize) {
+        self.vector_bytes = bytes;
     }
 
     /// The owner's index as it is; empty where nobody has asked before.
@@ -223,7 +251,9 @@ impl MemoryIndexes {
             for vector in &vectors {
                 writing.put_vector(&vector.of, &vector.vector);
             }
+            let lacks_vectors = writing.lacks_vectors();
             drop(writing);
+            index.lacks_vectors.store(lacks_vectors, Ordering::Relaxed);
             if !is_full(vectors.len(), BATCH) {
                 return Ok(());
             }
@@ -246,9 +276,14 @@ impl MemoryIndexes {
             return Ok(Vec::new());
         };
         if progress.space.as_ref() != Some(&space) {
-            index.write().clear_vectors();
+            index.write().clear_vectors(self.vector_bytes);
+            let lacks_vectors = self.vector_bytes == 0;
+            index.lacks_vectors.store(lacks_vectors, Ordering::Relaxed);
             progress.space = Some(space.clone());
             (progress.memory_vectors, progress.turn_vectors) = (0, 0);
+        }
+        if self.vector_bytes == 0 {
+            return Ok(Vec::new());
         }
         let after = *progress.vectors(kind);
         let vectors = embedding.vectors();

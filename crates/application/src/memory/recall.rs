@@ -73,7 +73,9 @@ impl MemoryService {
             feedback: false,
             postings: POSTINGS,
         };
-        let mut ranked = index.try_read()?.find(&query, vector.as_deref());
+        let user = &caller.user;
+        let meaning = self.meaning_of_turn(user, &index, vector, &query).await;
+        let mut ranked = index.try_read()?.find(&query, &meaning);
         ranked.retain(|entry| {
             entry.coverage >= LEAST_COVERAGE
                 || entry

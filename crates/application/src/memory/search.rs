@@ -8,7 +8,7 @@ use majordomo_domain::{Memory, MemoryTurn, Scope, UserId};
 use super::dates::named_time;
 use super::drafts::Problems;
 use super::error::MemoryError;
-use super::index::{FoundEntry, RankingQuery};
+use super::index::{FoundEntry, Meaning, RankingQuery};
 use super::indexes::OwnerIndex;
 use super::service::{MAX_LIMIT, MemoryService};
 use crate::caller::Caller;
@@ -94,9 +94,10 @@ impl MemoryService {
             postings: usize::MAX,
             feedback: true,
         };
+        let meaning = self.meaning(&caller.user, &index, vector, &query).await;
         let mut hits = Vec::new();
         for _ in 0..ROUNDS {
-            let ranked = find(&index, &query, vector.as_deref()).await;
+            let ranked = find(&index, &query, &meaning).await;
             let many = ranked.len();
             hits = self.read(&caller.user, &index, ranked, limit).await?;
             if hits.len() >= limit || many < query.limit {
@@ -190,19 +191,19 @@ impl MemoryService {
 pub(super) async fn find(
     index: &Arc<OwnerIndex>,
     query: &RankingQuery<'_>,
-    vector: Option<&[f32]>,
+    meaning: &Meaning,
 ) -> Vec<FoundEntry> {
     {
         let index = index.read();
         if index.len() < LARGE {
-            return index.find(query, vector);
+            return index.find(query, meaning);
         }
     }
     let (index, text, query) = (Arc::clone(index), query.text.to_owned(), query.asking(""));
-    let vector = vector.map(<[f32]>::to_vec);
+    let meaning = meaning.clone();
     let finding = tokio::task::spawn_blocking(move || {
         let index = index.read();
-        index.find(&query.asking(&text), vector.as_deref())
+        index.find(&query.asking(&text), &meaning)
     });
     // A panic was reported where it happened.
     finding.await.unwrap_or_default()

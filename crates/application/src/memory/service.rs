@@ -10,7 +10,7 @@ use majordomo_domain::{AuditRecord, Memory, MemoryId, MemoryKind, Scope, Timesta
 use super::drafts::{MemoryChange, NewMemory, Problems, distinct};
 use super::embedding::{Embedding, EmbeddingProgress};
 use super::error::MemoryError;
-use super::index::RankingQuery;
+use super::index::{Meaning, RankingQuery};
 use super::indexes::{MemoryIndexes, OwnerIndex};
 use super::limits::MemoryLimits;
 use super::search::find;
@@ -97,11 +97,17 @@ impl MemoryService {
             clock,
             ids,
         } = ports;
+        let limits = MemoryLimits::default();
         Self {
             touches: Touches::new(memories.clone(), clock.clone()),
-            indexes: MemoryIndexes::new(memories.clone(), turns.clone(), clock.clone()),
+            indexes: MemoryIndexes::new(
+                memories.clone(),
+                turns.clone(),
+                clock.clone(),
+                limits.vector_bytes,
+            ),
             embedding: None,
-            limits: MemoryLimits::default(),
+            limits,
             memories,
             turns,
             audit_log,
@@ -114,6 +120,7 @@ impl MemoryService {
     /// The same within other limits.
     #[must_use]
     pub const fn within(mut self, limits: MemoryLimits) -> Self {
+        self.indexes.hold_vectors(limits.vector_bytes);
         self.limits = limits;
         self
     }
@@ -240,7 +247,7 @@ impl MemoryService {
             postings: usize::MAX,
             feedback: false,
         };
-        let ids: Vec<MemoryId> = find(index, &query, None)
+        let ids: Vec<MemoryId> = find(index, &query, &Meaning::Unknown)
             .await
             .into_iter()
             .filter_map(|entry| memory_id(entry.id))

@@ -55,6 +55,15 @@ pub struct StoredVector {
     pub vector: Vec<f32>,
 }
 
+/// What a vector that is near to another one belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NearVector {
+    /// Whose vector it is.
+    pub of: RememberedId,
+    /// The cosine of the angle between the two.
+    pub similarity: f32,
+}
+
 /// What a space of vectors is called: vectors of different spaces cannot be compared and are never mixed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VectorSpace {
@@ -105,6 +114,18 @@ pub trait MemoryVectors: Send + Sync {
         after: Option<&RememberedId>,
         limit: u32,
     ) -> Result<Vec<(UserId, RememberedId)>, RepositoryError>;
+
+    /// What of the owner's has the vectors of the space that are the nearest to `question`, the nearest first, at most
+    /// `limit`: memories, and messages where `turns` says so. `None` where the storage cannot compare vectors. Vectors that
+    /// were stored before it could may be missing for a while.
+    async fn nearest(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+        question: &[f32],
+        turns: bool,
+        limit: u32,
+    ) -> Result<Option<Vec<NearVector>>, RepositoryError>;
 
     /// How much of what the owner has has a vector of this space.
     async fn count(

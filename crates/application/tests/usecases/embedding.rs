@@ -1,5 +1,7 @@
 //! What is remembered becomes vectors in the background, whatever happens to the embedder meanwhile.
 
+mod stored_vectors;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use majordomo_application::Caller;
 use majordomo_application::chat::{ImportedSession, NewConversation, NewMessage};
 use majordomo_application::memory::{
     Embedding, EmbeddingPorts, EmbeddingProgress, Found, MemoryChange, MemoryHit, MemoryImport,
-    MemoryPorts, MemorySearch, MemoryService, NewMemory,
+    MemoryLimits, MemoryPorts, MemorySearch, MemoryService, NewMemory,
 };
 use majordomo_application::ports::{
     CheckState, Embedder, EmbeddingRole, Embeddings, HealthCheck, MemoryVectors, ModelError,
@@ -86,6 +88,14 @@ struct World {
 
 impl World {
     fn over(store: Arc<InMemoryStore>, embedder: Arc<dyn Embedder>) -> Self {
+        Self::within(MemoryLimits::default(), store, embedder)
+    }
+
+    fn within(
+        limits: MemoryLimits,
+        store: Arc<InMemoryStore>,
+        embedder: Arc<dyn Embedder>,
+    ) -> Self {
         let failing = Arc::new(FailingStore::around(&Stores::of(store.clone())));
         let clock = Arc::new(FixedClock::default());
         let embedding = Embedding::new(EmbeddingPorts {
@@ -102,7 +112,8 @@ impl World {
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::new()),
         });
-        let memory = Arc::new(memory.with_embedding(embedding.clone()));
+        let memory = memory.within(limits).with_embedding(embedding.clone());
+        let memory = Arc::new(memory);
         Self {
             store,
             failing,

@@ -18,6 +18,7 @@ majordomo_testkit::contract_tests!(async {
         budgets: store.budgets(),
         memories: store.memories(),
         memory_vectors: store.memory_vectors(),
+        compares_vectors: false,
         turns: store.turns(),
         health: store.health(),
         audit: store.audit(),

@@ -1,7 +1,7 @@
 //! What [`MemoryVectors`](majordomo_application::ports::MemoryVectors) must do.
 
 use majordomo_application::ports::{
-    NewVector, RememberedId, RememberedKind, StoredVector, VectorCounts, VectorSpace,
+    NearVector, NewVector, RememberedId, RememberedKind, StoredVector, VectorCounts, VectorSpace,
 };
 use majordomo_domain::Memory;
 
@@ -177,4 +177,63 @@ pub async fn a_rewritten_memory_loses_its_vector(stores: Stores) {
         .await
         .unwrap();
     assert_eq!(memories_with_vector(&stores, "ann", &space).await, 0);
+}
+
+/// What is near is told, the nearest first, of the owner, the space and the kinds that are asked for, as long as it is there.
+pub async fn the_nearest_come_first_and_only_the_owners(stores: Stores) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let said = turn("ann", "s", 1, "hello");
+    stores.journal.accept(said.clone()).await.unwrap();
+    let hers: Vec<Memory> = (1..=4).map(|n| memory("ann", n, "text")).collect();
+    insert(&stores, "ann", &hers).await;
+    insert(&stores, "bob", &[memory("bob", 9, "text")]).await;
+    let stored = stores.memories.changes(&ann, 0, 10).await.unwrap();
+    let his = stores.memories.changes(&bob, 0, 10).await.unwrap();
+    let (space, vectors) = (space("small", 2), &stores.memory_vectors);
+    let message = NewVector {
+        of: RememberedId::Turn(said.message.id.clone()),
+        revision: 0,
+        vector: vec![4.0, 1.0],
+    };
+    let new = [
+        vector(&stored[0], &[0.0, 2.0]),
+        vector(&stored[1], &[3.0, 0.0]),
+        vector(&stored[2], &[-1.0, 0.0]),
+        message,
+    ];
+    vectors.store(&ann, &space, &new).await.unwrap();
+    let other = self::space("other", 2);
+    let elsewhere = [vector(&stored[3], &[1.0, 0.0])];
+    vectors.store(&ann, &other, &elsewhere).await.unwrap();
+    let same = [vector(&his[0], &[1.0, 0.0])];
+    vectors.store(&bob, &space, &same).await.unwrap();
+    let nearest = async |turns, limit| {
+        let asked = vectors.nearest(&ann, &space, &[1.0, 0.0], turns, limit);
+        asked.await.unwrap()
+    };
+    let Some(near) = nearest(true, 10).await else {
+        assert!(!stores.compares_vectors);
+        return;
+    };
+    assert!(stores.compares_vectors);
+    let found = |near: &[NearVector]| near.iter().map(|n| n.of.clone()).collect::<Vec<_>>();
+    let ids: Vec<RememberedId> = [1, 3, 0, 2].map(|place| new[place].of.clone()).into();
+    assert_eq!(found(&near), ids);
+    let cosines = [1.0, 4.0 / 17.0_f32.sqrt(), 0.0, -1.0];
+    for (near, cosine) in near.iter().zip(cosines) {
+        assert!((near.similarity - cosine).abs() < 1e-6, "{near:?}");
+    }
+    let only_memories = nearest(false, 2).await.unwrap();
+    assert_eq!(found(&only_memories), [&ids[0], &ids[2]].map(Clone::clone));
+    let record = erasure();
+    let gone = stored[1].id.clone();
+    let deleted = stores.memories.delete(&ann, &[gone], None, &record).await;
+    assert_eq!(deleted.unwrap(), 1);
+    let session = session_id("s");
+    let deleted = stores.sessions.delete(&ann, &session, &record).await;
+    assert!(deleted.unwrap());
+    let rewritten = stores.memories.replace(&ann, &stored[..1], true, None);
+    assert_eq!(rewritten.await.unwrap(), 1);
+    let left = nearest(true, 10).await.unwrap();
+    assert_eq!(found(&left), ids[3..]);
 }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    MemoryFilter, MemoryInsert, MemoryRepository, MemoryVectors, NewVector, RememberedId,
-    RememberedKind, RepositoryError, SessionMark, StoredVector, TurnRepository, VectorCounts,
-    VectorSpace,
+    MemoryFilter, MemoryInsert, MemoryRepository, MemoryVectors, NearVector, NewVector,
+    RememberedId, RememberedKind, RepositoryError, SessionMark, StoredVector, TurnRepository,
+    VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
     AuditRecord, Memory, MemoryId, MemoryKind, MemoryTurn, MessageId, SessionId, Timestamp, UserId,
@@ -139,6 +139,22 @@ impl MemoryVectors for FailingStore {
         self.call(
             "memory_vectors.missing",
             self.memory_vectors.missing(space, after, limit),
+        )
+        .await
+    }
+
+    async fn nearest(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+        question: &[f32],
+        turns: bool,
+        limit: u32,
+    ) -> Result<Option<Vec<NearVector>>, RepositoryError> {
+        self.call(
+            "memory_vectors.nearest",
+            self.memory_vectors
+                .nearest(owner, space, question, turns, limit),
         )
         .await
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use majordomo_application::ports::{
-    MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, MemoryVectors, NewVector,
-    RememberedId, RememberedKind, RepositoryError, SessionMark, StoredVector, TurnRepository,
-    VectorCounts, VectorSpace,
+    MemoryFilter, MemoryInsert, MemoryOrder, MemoryRepository, MemoryVectors, NearVector,
+    NewVector, RememberedId, RememberedKind, RepositoryError, SessionMark, StoredVector,
+    TurnRepository, VectorCounts, VectorSpace,
 };
 use majordomo_domain::{
     AuditRecord, Memory, MemoryId, MemoryKind, MemoryTurn, Message, MessageId, Role, SessionId,
@@ -242,6 +242,12 @@ impl State {
     }
 }
 
+/// The cosine of the angle between two vectors.
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    product(a, b) / (product(a, a) * product(b, b)).sqrt()
+}
+
 #[async_trait]
 impl MemoryVectors for InMemoryStore {
     async fn store(
@@ -319,6 +325,31 @@ impl MemoryVectors for InMemoryStore {
         missing.sort_by(|a, b| a.1.cmp(&b.1));
         missing.truncate(count(limit));
         Ok(missing)
+    }
+
+    async fn nearest(
+        &self,
+        owner: &UserId,
+        space: &VectorSpace,
+        question: &[f32],
+        turns: bool,
+        limit: u32,
+    ) -> Result<Option<Vec<NearVector>>, RepositoryError> {
+        let state = self.state();
+        if !self.compares_vectors {
+            return Ok(None);
+        }
+        let wanted = state.vectors_of(owner, space);
+        let wanted = wanted.filter(|(id, _)| turns || id.kind() == RememberedKind::Memory);
+        let mut near: Vec<NearVector> = wanted
+            .map(|(id, kept)| NearVector {
+                of: id.clone(),
+                similarity: cosine(question, &kept.vector),
+            })
+            .collect();
+        near.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+        near.truncate(count(limit));
+        Ok(Some(near))
     }
 
     async fn count(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use majordomo_testkit::contract::Stores;
 use majordomo_testkit::in_memory::InMemoryStore;
 
-majordomo_testkit::contract_tests!(async { Stores::of(Arc::new(InMemoryStore::new())) });
+majordomo_testkit::contract_tests!(async {
+    Stores::of(Arc::new(InMemoryStore::new().comparing_vectors())).comparing_vectors()
+});
 
 #[test]
 fn every_case_is_listed_in_the_macro() {

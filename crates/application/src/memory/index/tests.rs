@@ -3,6 +3,7 @@
 use majordomo_domain::{MemoryId, SessionId, Timestamp};
 
 use super::*;
+use crate::ports::NearVector;
 
 fn id(number: usize) -> RememberedId {
     RememberedId::Memory(MemoryId::parse(format!("m{number}")).unwrap())
@@ -10,6 +11,7 @@ fn id(number: usize) -> RememberedId {
 
 fn index(texts: &[&str]) -> MemoryIndex {
     let mut index = MemoryIndex::default();
+    index.clear_vectors(usize::MAX);
     let session = SessionId::parse("s").unwrap();
     for (number, text) in texts.iter().enumerate() {
         put(&mut index, number, text, Some(&session));
@@ -41,7 +43,7 @@ fn asking(text: &str) -> RankingQuery<'_> {
 
 fn first(index: &MemoryIndex, text: &str) -> Option<RememberedId> {
     index
-        .find(&asking(text), None)
+        .find(&asking(text), &Meaning::Unknown)
         .into_iter()
         .next()
         .map(|r| r.id)
@@ -63,7 +65,7 @@ fn an_answer_is_found_by_its_question() {
         "Ben: The violin, for ten years",
         "Anna: Lovely weather",
     ]);
-    let found = index.find(&asking("which instrument is played?"), None);
+    let found = index.find(&asking("which instrument is played?"), &Meaning::Unknown);
     let places: Vec<_> = found.iter().map(|ranked| ranked.id.clone()).collect();
     assert!(
         places.iter().position(|place| *place == id(2)) < Some(2),
@@ -91,7 +93,10 @@ fn a_named_time_moves_what_was_said_then_forward() {
             dates: i64::try_from(expected).ok().map(|d| (day(d), day(d + 1))),
             ..asking("tea")
         };
-        assert_eq!(index.find(&query, None).first().unwrap().id, id(expected));
+        assert_eq!(
+            index.find(&query, &Meaning::Unknown).first().unwrap().id,
+            id(expected)
+        );
     }
 }
 
@@ -117,7 +122,7 @@ fn both_rankings_count_and_a_neighbour_in_meaning_helps() {
     {
         index.put_vector(&id(number), vector);
     }
-    let found = index.find(&asking("tea"), Some(&[1.0, 0.0]));
+    let found = index.find(&asking("tea"), &Meaning::Vector(vec![1.0, 0.0]));
     let places: Vec<_> = found.iter().map(|found| found.id.clone()).collect();
     assert_eq!(places.len(), 4);
     let best = &found[0];
@@ -127,8 +132,11 @@ fn both_rankings_count_and_a_neighbour_in_meaning_helps() {
     let snow = found.iter().find(|found| found.id == id(3)).unwrap();
     assert_eq!(snow.meaning_rank, Some(2));
     // A vector that cannot be compared changes nothing.
-    let plain = index.find(&asking("tea"), None);
-    assert_eq!(index.find(&asking("tea"), Some(&[1.0])), plain);
+    let plain = index.find(&asking("tea"), &Meaning::Unknown);
+    assert_eq!(
+        index.find(&asking("tea"), &Meaning::Vector(vec![1.0])),
+        plain
+    );
     assert!(plain.iter().all(|found| found.similarity.is_none()));
 }
 
@@ -137,7 +145,7 @@ fn an_entry_keeps_its_vector_until_it_gets_another_one_or_goes() {
     let mut index = index(&["green tea", "black tea"]);
     let asked = [1.0_f32, 0.0];
     let similarity = |index: &MemoryIndex, number: usize| {
-        let found = index.find(&asking("something else"), Some(&asked));
+        let found = index.find(&asking("something else"), &Meaning::Vector(asked.to_vec()));
         let found = found.into_iter().find(|found| found.id == id(number));
         found.and_then(|found| found.similarity)
     };
@@ -151,11 +159,64 @@ fn an_entry_keeps_its_vector_until_it_gets_another_one_or_goes() {
     index.remove(&id(0));
     assert_eq!(similarity(&index, 0), None);
     assert!((0.7..0.72).contains(&similarity(&index, 1).unwrap()));
-    index.clear_vectors();
+    index.clear_vectors(usize::MAX);
     assert_eq!(similarity(&index, 1), None);
     // Another space has vectors of another length.
     index.put_vector(&id(1), &[1.0, 0.0, 0.0]);
-    assert_eq!(index.find(&asking("else"), Some(&[1.0, 0.0, 0.0])).len(), 1);
+    assert_eq!(
+        index
+            .find(&asking("else"), &Meaning::Vector(vec![1.0, 0.0, 0.0]))
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn vectors_without_room_are_left_out_and_missed() {
+    let mut index = index(&["green tea", "black tea"]);
+    assert!(!index.lacks_vectors());
+    index.clear_vectors(1);
+    index.put_vector(&id(0), &[1.0, 0.0]);
+    assert!(!index.lacks_vectors());
+    index.put_vector(&id(1), &[1.0, 0.0]);
+    assert!(index.lacks_vectors());
+    index.clear_vectors(0);
+    assert!(index.lacks_vectors());
+}
+
+#[test]
+fn what_storage_finds_the_nearest_ranks_as_the_own_vectors_do() {
+    let mut index = index(&["tea", "tea and cake", "rain", "snow"]);
+    let mut nearest = Vec::new();
+    for (number, similarity) in [(2, 0.98), (3, 0.45), (1, 0.0), (0, 0.0)] {
+        let across = (1.0_f32 - similarity * similarity).sqrt();
+        index.put_vector(&id(number), &[similarity, across]);
+        let of = id(number);
+        nearest.push(NearVector { of, similarity });
+    }
+    let by_index = index.find(&asking("tea"), &Meaning::Vector(vec![1.0, 0.0]));
+    let by_storage = index.find(&asking("tea"), &Meaning::Nearest(nearest));
+    let places = |found: &[FoundEntry]| -> Vec<_> {
+        let found = found.iter();
+        let places = found.map(|f| (f.id.clone(), f.words_rank, f.meaning_rank));
+        places.collect()
+    };
+    assert_eq!(places(&by_storage), places(&by_index));
+    assert_eq!(by_storage[0].similarity, Some(0.0));
+}
+
+#[test]
+fn what_storage_finds_beyond_the_index_is_an_answer() {
+    let index = index(&["tea", "rain"]);
+    let near = |number, similarity| NearVector {
+        of: id(number),
+        similarity,
+    };
+    let nearest = Meaning::Nearest(vec![near(7, 0.9), near(1, 0.5), near(8, 0.4)]);
+    let found = index.find(&asking("snow"), &nearest);
+    let found: Vec<_> = found.into_iter().map(|f| (f.id, f.similarity)).collect();
+    let expected = [(7, 0.9), (1, 0.5), (8, 0.4)].map(|(n, s)| (id(n), Some(s)));
+    assert_eq!(found, expected);
 }
 
 proptest::proptest! {
@@ -167,7 +228,7 @@ proptest::proptest! {
     ) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let index = index(&texts);
-        let found = index.find(&RankingQuery { limit, ..asking(&question) }, None);
+        let found = index.find(&RankingQuery { limit, ..asking(&question) }, &Meaning::Unknown);
         proptest::prop_assert!(found.len() <= limit);
         proptest::prop_assert!(found.windows(2).all(|w| w[0].score >= w[1].score));
         proptest::prop_assert!(found.iter().all(|r| r.score.is_finite() && r.coverage <= 1.001));

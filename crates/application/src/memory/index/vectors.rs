@@ -17,12 +17,14 @@ const ALL_COMPARED: usize = 100_000;
 /// Of more, one of this many, and not fewer than these.
 const COMPARED_SHARE: usize = 50;
 const LEAST_COMPARED: usize = 10_000;
-/// Bytes that the vectors of one index may take: 1.5 million vectors of 384 numbers.
-const MAX_BYTES: usize = 1_300_000_000;
 
 /// The vectors of an index, of one length each. A vector's position is its slot.
 #[derive(Debug, Default)]
 pub(super) struct Vectors {
+    /// Bytes that they may take.
+    room: usize,
+    /// Whether a vector was left out for lack of room.
+    is_partial: bool,
     /// Numbers in a vector; 0 while there is none.
     dimension: usize,
     codes: Vec<i16>,
@@ -106,6 +108,20 @@ fn differences<const WORDS: usize>(all: &[u64], one: &[u64]) -> Vec<u32> {
 }
 
 impl Vectors {
+    /// None yet, and `room` bytes for them.
+    pub(super) fn within(room: usize) -> Self {
+        Self {
+            room,
+            is_partial: room == 0,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a vector was left out for lack of room.
+    pub(super) const fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
     /// Bytes they take.
     pub(super) fn bytes(&self) -> usize {
         let signs = self.dimension.div_ceil(SIGNS) * size_of::<u64>();
@@ -114,12 +130,16 @@ impl Vectors {
     }
 
     /// Keeps the vector of an entry that has none, and gives its slot. `None`, and nothing is kept, where it has no
-    /// direction or another length than the others, or there are too many.
+    /// direction or another length than the others, or there is no room for it.
     pub(super) fn add(&mut self, entry: u32, vector: &[f32]) -> Option<u32> {
         if self.entries.is_empty() {
             self.dimension = vector.len();
         }
-        if vector.len() != self.dimension || self.bytes() >= MAX_BYTES {
+        if vector.len() != self.dimension {
+            return None;
+        }
+        if self.bytes() >= self.room {
+            self.is_partial = true;
             return None;
         }
         let code = Code::of(vector)?;

@@ -40,7 +40,7 @@ fn similarities_are_those_of_the_vectors_themselves() {
     for dimension in [1, 3, 64, 384, 1000] {
         let mut numbers = Numbers(7);
         let stored: Vec<Vec<f32>> = (0..50).map(|_| numbers.vector(dimension)).collect();
-        let mut vectors = Vectors::default();
+        let mut vectors = Vectors::within(usize::MAX);
         for (vector, entry) in stored.iter().zip(100..) {
             assert!(vectors.add(entry, vector).is_some());
         }
@@ -65,7 +65,7 @@ fn of_many_vectors_the_nearest_are_found_by_their_signs() {
         centre.iter().map(|n| n + 0.8 * numbers.next()).collect()
     };
     let stored: Vec<Vec<f32>> = (0..many).map(&mut near).collect();
-    let mut vectors = Vectors::default();
+    let mut vectors = Vectors::within(usize::MAX);
     for (vector, entry) in stored.iter().zip(0..) {
         vectors.add(entry, vector);
     }
@@ -86,7 +86,7 @@ fn of_many_vectors_the_nearest_are_found_by_their_signs() {
 
 #[test]
 fn what_was_removed_is_not_found_and_the_last_takes_its_slot() {
-    let mut vectors = Vectors::default();
+    let mut vectors = Vectors::within(usize::MAX);
     for entry in 0..3_u8 {
         let vector = [f32::from(entry) + 0.5, 1.0, -1.0];
         assert_eq!(vectors.add(entry.into(), &vector), Some(entry.into()));
@@ -108,7 +108,7 @@ fn what_was_removed_is_not_found_and_the_last_takes_its_slot() {
 
 #[test]
 fn vectors_that_cannot_be_compared_are_left_out() {
-    let mut vectors = Vectors::default();
+    let mut vectors = Vectors::within(usize::MAX);
     assert_eq!(vectors.add(1, &[0.0, 0.0]), None);
     assert_eq!(vectors.add(1, &[f32::INFINITY, 0.0]), None);
     assert_eq!(vectors.add(1, &[f32::NAN, 1.0]), None);
@@ -121,7 +121,7 @@ fn vectors_that_cannot_be_compared_are_left_out() {
 
 #[test]
 fn only_wanted_entries_are_found() {
-    let mut vectors = Vectors::default();
+    let mut vectors = Vectors::within(usize::MAX);
     for entry in 0..10_u8 {
         vectors.add(entry.into(), &[1.0, f32::from(entry)]);
     }
@@ -135,7 +135,7 @@ fn signs_are_compared_alike_whatever_the_length() {
     for dimension in [5, 64, 200, 256, 384, 512, 768, 1024, 1536, 3072] {
         let mut numbers = Numbers(3);
         let stored: Vec<Vec<f32>> = (0..10).map(|_| numbers.vector(dimension)).collect();
-        let mut vectors = Vectors::default();
+        let mut vectors = Vectors::within(usize::MAX);
         for (vector, entry) in stored.iter().zip(0..) {
             vectors.add(entry, vector);
         }

@@ -1,0 +1,311 @@
+//! Vectors that PostgreSQL compares itself, where it has the extension pgvector.
+//!
+//! A table beside the stored vectors holds them as pgvector reads them. It is derived: no migration knows it, no archive
+//! holds it, and where it is not there vectors are compared in the process. Who stores vectors looks for it once their
+//! rows are locked, and who makes it locks the same table before: so no vector is missed in between.
+
+use std::fmt::Write;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Double, Float, Nullable, Text};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
+use majordomo_application::ports::{Durability, RepositoryError, VectorSpace};
+
+use crate::backend::{Conn, encode_text};
+use crate::database::Database;
+use crate::migrations::LOCK;
+use crate::repositories::memory_vectors::decode;
+use crate::repositories::{NearRow, Outcome};
+
+/// Vectors that are filled in at once.
+const BATCH: i64 = 500;
+/// How long filling in rests after a failure.
+const REST: Duration = Duration::from_mins(1);
+/// The most numbers in a vector that the extension takes.
+const MAX_DIMENSION: usize = 16_000;
+
+/// The table. It goes with the vectors it was made of.
+const MAKE_TABLE: &str = "CREATE EXTENSION IF NOT EXISTS vector; \
+    DROP TABLE IF EXISTS memory_vector_index; \
+    CREATE TABLE memory_vector_index ( \
+        owner TEXT COLLATE \"C\" NOT NULL, \
+        revision BIGINT NOT NULL, \
+        model TEXT NOT NULL, \
+        dimension BIGINT NOT NULL, \
+        is_memory BOOLEAN NOT NULL, \
+        embedding vector NOT NULL, \
+        PRIMARY KEY (owner, revision), \
+        FOREIGN KEY (owner, revision) REFERENCES memory_vectors (owner, revision) ON DELETE CASCADE \
+    )";
+
+/// Whether the table is there, with its vectors: they go when the extension is dropped, and the rest stays.
+#[derive(QueryId)]
+struct TableIsThere;
+
+impl Query for TableIsThere {
+    type SqlType = Bool;
+}
+
+impl QueryFragment<Pg> for TableIsThere {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'embedding' \
+             AND attrelid = to_regclass('memory_vector_index') AND NOT attisdropped)",
+        );
+        Ok(())
+    }
+}
+
+#[derive(QueryId)]
+struct ExtensionIsInstalled;
+
+impl Query for ExtensionIsInstalled {
+    type SqlType = Bool;
+}
+
+impl QueryFragment<Pg> for ExtensionIsInstalled {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')");
+        Ok(())
+    }
+}
+
+/// Makes the table where the extension is to be had, and begins to fill in what was stored before. Where it cannot be
+/// made, this says why, and everything else goes on.
+pub(crate) async fn prepare(database: &Arc<Database>) {
+    let made = database.write(Durability::Flushed, (), |conn, ()| Box::pin(make(conn)));
+    match made.await {
+        Ok(true) => {
+            tokio::spawn(fill(Arc::downgrade(database)));
+        }
+        Ok(false) => {}
+        Err(error) => {
+            warn(
+                &error,
+                "pgvector cannot be used: vectors are compared in this process only",
+            );
+        }
+    }
+}
+
+/// Whether the table is there now.
+async fn make(conn: &mut Conn) -> Outcome<bool> {
+    if TableIsThere.get_result(conn).await? {
+        return Ok(true);
+    }
+    if !ExtensionIsInstalled.get_result::<bool>(conn).await? {
+        return Ok(false);
+    }
+    // Ends with the transaction. Another process may make the table meanwhile.
+    conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))
+        .await?;
+    if !TableIsThere.get_result::<bool>(conn).await? {
+        conn.batch_execute(MAKE_TABLE).await?;
+        tracing::info!("PostgreSQL compares vectors, with pgvector");
+    }
+    Ok(true)
+}
+
+/// Fills in what was stored while the table was not there or by a server that did not know it, until the store is dropped.
+async fn fill(database: Weak<Database>) {
+    // Owners are never empty.
+    let mut after = (String::new(), 0);
+    while let Some(database) = database.upgrade() {
+        let filling = fill_some(&database, after.clone()).await;
+        drop(database);
+        match filling {
+            Ok(Some(last)) => after = last,
+            Ok(None) => return,
+            Err(error) => {
+                warn(&error, "vectors cannot be made known to pgvector");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// The place of a vector: its owner and its revision.
+type Place = (String, i64);
+
+async fn fill_some(database: &Database, after: Place) -> Result<Option<Place>, RepositoryError> {
+    let filling = database.write(Durability::Written, after, |conn, after| {
+        Box::pin(fill_batch(conn, after))
+    });
+    filling.await
+}
+
+#[derive(QueryableByName)]
+struct StoredRow {
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = BigInt)]
+    revision: i64,
+    #[diesel(sql_type = BigInt)]
+    dimension: i64,
+    #[diesel(sql_type = Binary)]
+    vector: Vec<u8>,
+}
+
+/// Fills in some of what is missing behind `after` and gives the place of the last one; `None` at the end. What somebody
+/// is replacing or removing just now is left to them.
+async fn fill_batch(conn: &mut Conn, after: &Place) -> Outcome<Option<Place>> {
+    if !TableIsThere.get_result::<bool>(conn).await? {
+        return Ok(None);
+    }
+    let rows: Vec<StoredRow> = diesel::sql_query(
+        "SELECT v.owner, v.revision, v.dimension, v.vector FROM memory_vectors v \
+         WHERE (v.owner, v.revision) > ($1, $2) AND NOT EXISTS (SELECT FROM memory_vector_index i \
+         WHERE i.owner = v.owner AND i.revision = v.revision) \
+         ORDER BY v.owner, v.revision LIMIT $3 FOR KEY SHARE OF v SKIP LOCKED",
+    )
+    .bind::<Text, _>(&after.0)
+    .bind::<BigInt, _>(after.1)
+    .bind::<BigInt, _>(BATCH)
+    .load(conn)
+    .await?;
+    let mut entries = Entries::default();
+    for row in &rows {
+        let dimension = u32::try_from(row.dimension).unwrap_or_default();
+        if let Some(vector) = decode(&row.vector, dimension) {
+            entries.add(&row.owner, row.revision, &vector);
+        }
+    }
+    entries.insert(conn).await?;
+    Ok(rows
+        .into_iter()
+        .next_back()
+        .map(|row| (row.owner, row.revision)))
+}
+
+/// What is put into the table together.
+#[derive(Default)]
+struct Entries<'a> {
+    owners: Vec<&'a str>,
+    revisions: Vec<i64>,
+    embeddings: Vec<String>,
+}
+
+impl<'a> Entries<'a> {
+    /// Adds a vector, unless it is one that the extension refuses or that has no direction.
+    fn add(&mut self, owner: &'a str, revision: i64, vector: &[f32]) {
+        let is_finite = vector.iter().all(|number| number.is_finite());
+        let has_direction = vector.iter().any(|number| *number != 0.0);
+        if is_finite && has_direction && vector.len() <= MAX_DIMENSION {
+            self.owners.push(owner);
+            self.revisions.push(revision);
+            self.embeddings.push(to_text(vector));
+        }
+    }
+
+    async fn insert(self, conn: &mut Conn) -> Outcome<()> {
+        if self.owners.is_empty() {
+            return Ok(());
+        }
+        diesel::sql_query(
+            "INSERT INTO memory_vector_index (owner, revision, model, dimension, is_memory, embedding) \
+             SELECT v.owner, v.revision, v.model, v.dimension, v.memory_id IS NOT NULL, entry.embedding::vector \
+             FROM unnest($1, $2, $3) AS entry (owner, revision, embedding) \
+             JOIN memory_vectors v ON v.owner = entry.owner AND v.revision = entry.revision \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind::<Array<Text>, _>(self.owners)
+        .bind::<Array<BigInt>, _>(self.revisions)
+        .bind::<Array<Text>, _>(self.embeddings)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A vector as the extension reads it.
+fn to_text(vector: &[f32]) -> String {
+    let mut text = String::from("[");
+    for (number, separator) in vector
+        .iter()
+        .zip(std::iter::once("").chain(std::iter::repeat(",")))
+    {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}{number}");
+    }
+    text.push(']');
+    text
+}
+
+/// Makes vectors that were just stored known to pgvector, where it is there.
+pub(crate) async fn index_vectors(
+    conn: &mut Conn,
+    owner: &str,
+    stored: &[(i64, &[f32])],
+) -> Outcome<()> {
+    if !TableIsThere.get_result::<bool>(conn).await? {
+        return Ok(());
+    }
+    let mut entries = Entries::default();
+    for (revision, vector) in stored {
+        entries.add(owner, *revision, vector);
+    }
+    entries.insert(conn).await
+}
+
+#[derive(QueryableByName)]
+struct Near {
+    #[diesel(sql_type = BigInt)]
+    revision: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    memory_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    message_id: Option<String>,
+    #[diesel(sql_type = Double)]
+    similarity: f64,
+}
+
+/// The nearest vectors, the nearest first; `None` where pgvector is not there. In a transaction, so that a connection is
+/// closed whose answer nobody waits for any more.
+pub(crate) async fn nearest_vectors(
+    conn: &mut Conn,
+    owner: &str,
+    space: &VectorSpace,
+    question: &[f32],
+    turns: bool,
+    limit: u32,
+) -> Outcome<Option<Vec<NearRow>>> {
+    conn.transaction(async |conn| {
+        if !TableIsThere.get_result::<bool>(conn).await? {
+            return Ok(None);
+        }
+        let rows: Vec<Near> = diesel::sql_query(nearest_statement(space.dimension, turns))
+            .bind::<Text, _>(owner)
+            .bind::<Text, _>(encode_text(&space.model))
+            .bind::<Array<Float>, _>(question)
+            .bind::<BigInt, _>(i64::from(limit))
+            .load(conn)
+            .await?;
+        let rows = rows.into_iter();
+        let rows = rows.map(|row| (row.revision, row.memory_id, row.message_id, row.similarity));
+        Ok(Some(rows.collect()))
+    })
+    .await
+}
+
+/// Plain SQL, which is planned anew each time: what is the quickest differs with the owner.
+fn nearest_statement(dimension: u32, turns: bool) -> String {
+    let kinds = if turns { "" } else { "AND is_memory" };
+    format!(
+        "SELECT v.revision, v.memory_id, v.message_id, 1 - near.distance AS similarity FROM (\
+         SELECT revision, embedding <=> (SELECT $3::vector) AS distance \
+         FROM memory_vector_index \
+         WHERE owner = $1 AND model = $2 AND dimension = {dimension} {kinds} \
+         ORDER BY distance LIMIT $4) near \
+         JOIN memory_vectors v ON v.owner = $1 AND v.revision = near.revision \
+         ORDER BY near.distance"
+    )
+}
+
+fn warn(error: &RepositoryError, what: &str) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "{what}");
+}
