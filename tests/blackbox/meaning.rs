@@ -1,5 +1,6 @@
 //! Memories that are found by what they mean, while the embedding model is there and when it is gone.
 
+use majordomo_testkit::postgres::PostgresCluster;
 use serde_json::{Value, json};
 
 use crate::harness::{EmbeddingServer, Options, Server, WITHOUT_LIMITS, eventually, run};
@@ -68,4 +69,30 @@ async fn an_embedding_model_may_come_and_go() {
     let doctor = run(server.data_dir(), &["doctor"]).await;
     let said = format!("{}{}", doctor.stdout, doctor.stderr);
     assert!(said.contains("vectors/words:"), "{said}");
+}
+
+/// The database compares the vectors that the server may not hold.
+#[tokio::test]
+async fn pgvector_finds_what_the_server_holds_no_vectors_of() {
+    let Some(cluster) = PostgresCluster::with_pgvector() else {
+        return;
+    };
+    let embedder = EmbeddingServer::start().await;
+    let url = cluster.database().await;
+    let settings = embedder.settings();
+    let config =
+        format!("{WITHOUT_LIMITS}{settings}vector_memory_mb = 0\n\n[database]\nurl = \"{url}\"\n");
+    let server = Server::start(Options::config(config)).await;
+    remember(&server, "alpha").await;
+    remember(&server, "beta").await;
+    eventually("both are embedded", async || {
+        (stats(&server).await["embedding"]["memories"] == 2).then_some(())
+    })
+    .await;
+    let alike = |word: &String| EmbeddingServer::vector(word) == EmbeddingServer::vector("alpha");
+    let other_word = (0..).map(|n| format!("other{n}")).find(alike).unwrap();
+    let hits = search(&server, &other_word).await;
+    let first = ["content", "words_rank", "meaning_rank", "similarity"].map(|of| &hits[0][of]);
+    let expected = [json!("alpha"), Value::Null, json!(1), json!(1.0)];
+    assert_eq!(first, expected.each_ref(), "{hits}");
 }

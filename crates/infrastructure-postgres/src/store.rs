@@ -110,8 +110,8 @@ impl PostgresStore {
         if !applied.is_empty() {
             tracing::info!(migrations = applied.join(", "), "the database was migrated");
         }
-        let database = Arc::new(Database::new(connector, config)?);
-        vectors::prepare(&database).await;
+        let database = Arc::new(Database::new(connector.clone(), config)?);
+        vectors::prepare(&database, connector).await;
         Ok(Self { database })
     }
 

@@ -4,6 +4,8 @@
 //! holds it, and where it is not there vectors are compared in the process. Who stores vectors looks for it once their
 //! rows are locked, and who makes it locks the same table before: so no vector is missed in between.
 
+mod graphs;
+
 use std::fmt::Write;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 use majordomo_application::ports::{Durability, RepositoryError, VectorSpace};
 
 use crate::backend::{Conn, encode_text};
+use crate::connect::Connector;
 use crate::database::Database;
 use crate::migrations::LOCK;
 use crate::repositories::memory_vectors::decode;
@@ -76,11 +79,12 @@ impl QueryFragment<Pg> for ExtensionIsInstalled {
 
 /// Makes the table where the extension is to be had, and begins to fill in what was stored before. Where it cannot be
 /// made, this says why, and everything else goes on.
-pub(crate) async fn prepare(database: &Arc<Database>) {
+pub(crate) async fn prepare(database: &Arc<Database>, connector: Connector) {
     let made = database.write(Durability::Flushed, (), |conn, ()| Box::pin(make(conn)));
     match made.await {
         Ok(true) => {
             tokio::spawn(fill(Arc::downgrade(database)));
+            tokio::spawn(graphs::keep(connector, Arc::downgrade(database)));
         }
         Ok(false) => {}
         Err(error) => {
@@ -277,7 +281,11 @@ pub(crate) async fn nearest_vectors(
         if !TableIsThere.get_result::<bool>(conn).await? {
             return Ok(None);
         }
-        let rows: Vec<Near> = diesel::sql_query(nearest_statement(space.dimension, turns))
+        let statement = match graph(conn, space.dimension).await? {
+            Some(embedding) => nearest_statement(&embedding, space.dimension, turns),
+            None => nearest_statement("embedding", space.dimension, turns),
+        };
+        let rows: Vec<Near> = diesel::sql_query(statement)
             .bind::<Text, _>(owner)
             .bind::<Text, _>(encode_text(&space.model))
             .bind::<Array<Float>, _>(question)
@@ -291,12 +299,25 @@ pub(crate) async fn nearest_vectors(
     .await
 }
 
+/// What the graph of vectors of this length is over, where there is one; it is searched as it should be from now on.
+async fn graph(conn: &mut Conn, dimension: u32) -> Outcome<Option<String>> {
+    let name = graphs::name(i64::from(dimension));
+    let is_there = diesel::dsl::sql::<Bool>("to_regclass(")
+        .bind::<Text, _>(name)
+        .sql(") IS NOT NULL");
+    if !diesel::select(is_there).get_result::<bool>(conn).await? {
+        return Ok(None);
+    }
+    conn.batch_execute(graphs::SEARCH).await?;
+    Ok(Some(format!("embedding::vector({dimension})")))
+}
+
 /// Plain SQL, which is planned anew each time: what is the quickest differs with the owner.
-fn nearest_statement(dimension: u32, turns: bool) -> String {
+fn nearest_statement(embedding: &str, dimension: u32, turns: bool) -> String {
     let kinds = if turns { "" } else { "AND is_memory" };
     format!(
         "SELECT v.revision, v.memory_id, v.message_id, 1 - near.distance AS similarity FROM (\
-         SELECT revision, embedding <=> (SELECT $3::vector) AS distance \
+         SELECT revision, {embedding} <=> (SELECT $3::vector) AS distance \
          FROM memory_vector_index \
          WHERE owner = $1 AND model = $2 AND dimension = {dimension} {kinds} \
          ORDER BY distance LIMIT $4) near \
@@ -309,3 +330,6 @@ fn warn(error: &RepositoryError, what: &str) {
     let error: &dyn std::error::Error = error;
     tracing::warn!(error, "{what}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,9 @@ use super::storage::Storage;
 /// The key that seals memories, itself sealed among the settings: changing the server's key leaves memories alone.
 const MEMORY_KEY: &str = "memory.key";
 
+/// Bytes.
+const MEGABYTE: usize = 1_000_000;
+
 /// The memory, and what looks at its health.
 pub(super) type Memory = (Arc<MemoryService>, Vec<Arc<dyn HealthCheck>>);
 
@@ -46,6 +49,7 @@ pub(super) async fn memory(
     })
     .within(MemoryLimits {
         memories: settings.memory.max_per_user,
+        vector_bytes: settings.memory.vector_memory_mb.saturating_mul(MEGABYTE),
         recall_tokens: settings.memory.recall_tokens,
     });
     let mut checks: Vec<Arc<dyn HealthCheck>> = vec![memories.clone()];

@@ -23,6 +23,9 @@ section! {
         embedder_batch: usize = 64;
         /// Seconds to wait for the answer to one request to the embedding model.
         embedder_timeout_secs: u64 = 30;
+        /// Megabytes of vectors of one user that the server holds in memory; 0 for none. PostgreSQL with pgvector compares the
+        /// vectors of users who have more. With any other database what is beyond is found by its words.
+        vector_memory_mb: usize = 1_300;
         /// Whether memories that answer a message enter the prompt of its turn. Tools find them all the same.
         recall: bool = true;
         /// Most tokens of a prompt that they may take; never more than a sixteenth of it.
@@ -88,6 +91,12 @@ impl MemorySettings {
             "",
         )?;
         check_range("memory.max_per_user", self.max_per_user, 1..=2_000_000, "")?;
+        check_range(
+            "memory.vector_memory_mb",
+            self.vector_memory_mb,
+            0..=1_000_000,
+            "",
+        )?;
         check_range("memory.embedder_batch", self.embedder_batch, 1..=2048, "")?;
         check_range(
             "memory.embedder_timeout_secs",

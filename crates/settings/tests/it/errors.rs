@@ -295,6 +295,11 @@ fn settings_of_memory_that_make_no_sense() {
     let timeout = "memory.embedder_timeout_secs";
     refuse("embedder_timeout_secs = 0", timeout, "1 to 3600");
     refuse("recall_tokens = 15", "memory.recall_tokens", "out of range");
+    refuse(
+        "vector_memory_mb = 1000001",
+        "memory.vector_memory_mb",
+        "out of range",
+    );
     refuse("max_per_user = 0", "memory.max_per_user", "out of range");
     refuse("recall = 1", "memory.recall", "expected a boolean");
 }
