@@ -84,13 +84,13 @@ async fn pgvector_finds_what_the_server_holds_no_vectors_of() {
         format!("{WITHOUT_LIMITS}{settings}vector_memory_mb = 0\n\n[database]\nurl = \"{url}\"\n");
     let server = Server::start(Options::config(config)).await;
     remember(&server, "alpha").await;
-    remember(&server, "beta").await;
+    remember(&server, "gamma").await;
     eventually("both are embedded", async || {
         (stats(&server).await["embedding"]["memories"] == 2).then_some(())
     })
     .await;
     let alike = |word: &String| EmbeddingServer::vector(word) == EmbeddingServer::vector("alpha");
-    let other_word = (0..).map(|n| format!("other{n}")).find(alike).unwrap();
+    let other_word = (0..1_000).map(|n| format!("other{n}")).find(alike).unwrap();
     let hits = search(&server, &other_word).await;
     let first = ["content", "words_rank", "meaning_rank", "similarity"].map(|of| &hits[0][of]);
     let expected = [json!("alpha"), Value::Null, json!(1), json!(1.0)];

@@ -17,6 +17,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Double, Float, Nullable, Te
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 use majordomo_application::ports::{Durability, RepositoryError, VectorSpace};
 
+use self::graphs::Graphs;
 use crate::backend::{Conn, encode_text};
 use crate::connect::Connector;
 use crate::database::Database;
@@ -43,7 +44,8 @@ const MAKE_TABLE: &str = "CREATE EXTENSION IF NOT EXISTS vector; \
         embedding vector NOT NULL, \
         PRIMARY KEY (owner, revision), \
         FOREIGN KEY (owner, revision) REFERENCES memory_vectors (owner, revision) ON DELETE CASCADE \
-    )";
+    ); \
+    CREATE INDEX memory_vector_index_kinds ON memory_vector_index (owner, is_memory)";
 
 /// Whether the table is there, with its vectors: they go when the extension is dropped, and the rest stays.
 #[derive(QueryId)]
@@ -281,10 +283,11 @@ pub(crate) async fn nearest_vectors(
         if !TableIsThere.get_result::<bool>(conn).await? {
             return Ok(None);
         }
-        let statement = match graph(conn, space.dimension).await? {
-            Some(embedding) => nearest_statement(&embedding, space.dimension, turns),
-            None => nearest_statement("embedding", space.dimension, turns),
-        };
+        let graphs = Graphs::of(conn, owner, space.dimension).await?;
+        if graphs.any() {
+            conn.batch_execute(graphs::SEARCH).await?;
+        }
+        let statement = nearest_statement(&graphs, space.dimension, turns);
         let rows: Vec<Near> = diesel::sql_query(statement)
             .bind::<Text, _>(owner)
             .bind::<Text, _>(encode_text(&space.model))
@@ -299,30 +302,29 @@ pub(crate) async fn nearest_vectors(
     .await
 }
 
-/// What the graph of vectors of this length is over, where there is one; it is searched as it should be from now on.
-async fn graph(conn: &mut Conn, dimension: u32) -> Outcome<Option<String>> {
-    let name = graphs::name(i64::from(dimension));
-    let is_there = diesel::dsl::sql::<Bool>("to_regclass(")
-        .bind::<Text, _>(name)
-        .sql(") IS NOT NULL");
-    if !diesel::select(is_there).get_result::<bool>(conn).await? {
-        return Ok(None);
-    }
-    conn.batch_execute(graphs::SEARCH).await?;
-    Ok(Some(format!("embedding::vector({dimension})")))
-}
-
-/// Plain SQL, which is planned anew each time: what is the quickest differs with the owner.
-fn nearest_statement(embedding: &str, dimension: u32, turns: bool) -> String {
-    let kinds = if turns { "" } else { "AND is_memory" };
+/// Plain SQL, which is planned anew each time: what is the quickest differs with the owner. Memories and messages are
+/// sought apart, as their graphs are.
+fn nearest_statement(graphs: &Graphs, dimension: u32, turns: bool) -> String {
+    let of_kind = |is_memory| {
+        let embedding = if graphs.has(is_memory) {
+            format!("embedding::vector({dimension})")
+        } else {
+            "embedding".to_owned()
+        };
+        format!(
+            "(SELECT revision, {embedding} <=> (SELECT $3::vector) AS distance \
+             FROM memory_vector_index WHERE owner = $1 AND model = $2 \
+             AND dimension = {dimension} AND is_memory = {is_memory} ORDER BY distance LIMIT $4)"
+        )
+    };
+    let kinds: &[bool] = if turns { &[true, false] } else { &[true] };
+    let kinds: Vec<String> = kinds.iter().map(|is_memory| of_kind(*is_memory)).collect();
     format!(
-        "SELECT v.revision, v.memory_id, v.message_id, 1 - near.distance AS similarity FROM (\
-         SELECT revision, {embedding} <=> (SELECT $3::vector) AS distance \
-         FROM memory_vector_index \
-         WHERE owner = $1 AND model = $2 AND dimension = {dimension} {kinds} \
-         ORDER BY distance LIMIT $4) near \
+        "SELECT v.revision, v.memory_id, v.message_id, 1 - near.distance AS similarity \
+         FROM (SELECT revision, distance FROM ({}) found ORDER BY distance LIMIT $4) near \
          JOIN memory_vectors v ON v.owner = $1 AND v.revision = near.revision \
-         ORDER BY near.distance"
+         ORDER BY near.distance",
+        kinds.join(" UNION ALL ")
     )
 }
 

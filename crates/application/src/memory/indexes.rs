@@ -100,6 +100,12 @@ impl OwnerIndex {
         self.lacks_vectors.load(Ordering::Relaxed)
     }
 
+    /// Notes whether vectors were left out: for lack of room, or with what is more than all entries that it may hold.
+    fn note_room(&self, lacks_vectors: bool, entries: usize) {
+        let lacks_vectors = lacks_vectors || entries >= MAX_ENTRIES;
+        self.lacks_vectors.store(lacks_vectors, Ordering::Relaxed);
+    }
+
     /// Whether storage took too long for a turn when it compared the owner's vectors the last time.
     pub(super) fn is_slow(&self) -> bool {
         self.is_slow.load(Ordering::Relaxed)
@@ -251,9 +257,8 @@ impl MemoryIndexes {
             for vector in &vectors {
                 writing.put_vector(&vector.of, &vector.vector);
             }
-            let lacks_vectors = writing.lacks_vectors();
+            index.note_room(writing.lacks_vectors(), writing.len());
             drop(writing);
-            index.lacks_vectors.store(lacks_vectors, Ordering::Relaxed);
             if !is_full(vectors.len(), BATCH) {
                 return Ok(());
             }
@@ -277,8 +282,7 @@ impl MemoryIndexes {
         };
         if progress.space.as_ref() != Some(&space) {
             index.write().clear_vectors(self.vector_bytes);
-            let lacks_vectors = self.vector_bytes == 0;
-            index.lacks_vectors.store(lacks_vectors, Ordering::Relaxed);
+            index.note_room(self.vector_bytes == 0, 0);
             progress.space = Some(space.clone());
             (progress.memory_vectors, progress.turn_vectors) = (0, 0);
         }
@@ -466,6 +470,22 @@ fn put_turns(index: &mut MemoryIndex, turns: &[MemoryTurn]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_lacks_the_vectors_of_what_it_cannot_hold() {
+        let index = OwnerIndex::default();
+        let lacks = |lacks_vectors, entries| {
+            index.note_room(lacks_vectors, entries);
+            index.lacks_vectors()
+        };
+        let noted = [
+            lacks(false, MAX_ENTRIES - 1),
+            lacks(true, 0),
+            lacks(false, 0),
+            lacks(false, MAX_ENTRIES),
+        ];
+        assert_eq!(noted, [false, true, false, true]);
+    }
 
     #[test]
     fn a_full_index_is_told_once() {
