@@ -18,12 +18,12 @@ use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 use majordomo_application::ports::{Durability, RepositoryError, VectorSpace};
 
 use self::graphs::Graphs;
-use crate::backend::{Conn, encode_text};
+use crate::backend::{Conn, encode_text, is_connection_lost, is_deadlock};
 use crate::connect::Connector;
 use crate::database::Database;
 use crate::migrations::LOCK;
 use crate::repositories::memory_vectors::decode;
-use crate::repositories::{NearRow, Outcome};
+use crate::repositories::{NearRow, Outcome, QueryError};
 
 /// Vectors that are filled in at once.
 const BATCH: i64 = 500;
@@ -31,6 +31,12 @@ const BATCH: i64 = 500;
 const REST: Duration = Duration::from_mins(1);
 /// The most numbers in a vector that the extension takes.
 const MAX_DIMENSION: usize = 16_000;
+/// What a search, in milliseconds, may take the server: nobody waits for it longer.
+const SEARCH_LIMIT: u32 = 2_000;
+
+/// Says of the table that no vector is missing in it.
+const MARK_AS_FILLED: &str = "COMMENT ON TABLE memory_vector_index IS 'filled'";
+const MARK_AS_LACKING: &str = "COMMENT ON TABLE memory_vector_index IS NULL";
 
 /// The table. It goes with the vectors it was made of.
 const MAKE_TABLE: &str = "CREATE EXTENSION IF NOT EXISTS vector; \
@@ -60,6 +66,24 @@ impl QueryFragment<Pg> for TableIsThere {
         out.push_sql(
             "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'embedding' \
              AND attrelid = to_regclass('memory_vector_index') AND NOT attisdropped)",
+        );
+        Ok(())
+    }
+}
+
+/// Whether, besides, no vector is missing in it.
+#[derive(QueryId)]
+struct TableIsFilled;
+
+impl Query for TableIsFilled {
+    type SqlType = Bool;
+}
+
+impl QueryFragment<Pg> for TableIsFilled {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        TableIsThere.walk_ast(out.reborrow())?;
+        out.push_sql(
+            " AND coalesce(obj_description(to_regclass('memory_vector_index'), 'pg_class') = 'filled', false)",
         );
         Ok(())
     }
@@ -106,20 +130,22 @@ async fn make(conn: &mut Conn) -> Outcome<bool> {
     if !ExtensionIsInstalled.get_result::<bool>(conn).await? {
         return Ok(false);
     }
-    // Ends with the transaction. Another process may make the table meanwhile.
-    conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))
-        .await?;
+    // Both end with the transaction. Another process may make the table meanwhile.
+    conn.batch_execute(&format!(
+        "SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout TO '2s'"
+    ))
+    .await?;
     if !TableIsThere.get_result::<bool>(conn).await? {
         conn.batch_execute(MAKE_TABLE).await?;
+        fill_batch(conn, &Place::default()).await?;
         tracing::info!("PostgreSQL compares vectors, with pgvector");
     }
     Ok(true)
 }
 
-/// Fills in what was stored while the table was not there or by a server that did not know it, until the store is dropped.
+/// Fills in what was stored while the table was not there or could not take it, until the store is dropped.
 async fn fill(database: Weak<Database>) {
-    // Owners are never empty.
-    let mut after = (String::new(), 0);
+    let mut after = Place::default();
     while let Some(database) = database.upgrade() {
         let filling = fill_some(&database, after.clone()).await;
         drop(database);
@@ -134,7 +160,7 @@ async fn fill(database: Weak<Database>) {
     }
 }
 
-/// The place of a vector: its owner and its revision.
+/// The place of a vector: its owner and its revision. Owners are never empty: the default comes before all.
 type Place = (String, i64);
 
 async fn fill_some(database: &Database, after: Place) -> Result<Option<Place>, RepositoryError> {
@@ -159,13 +185,13 @@ struct StoredRow {
 /// Fills in some of what is missing behind `after` and gives the place of the last one; `None` at the end. What somebody
 /// is replacing or removing just now is left to them.
 async fn fill_batch(conn: &mut Conn, after: &Place) -> Outcome<Option<Place>> {
-    if !TableIsThere.get_result::<bool>(conn).await? {
+    if !TableIsThere.get_result::<bool>(conn).await? || TableIsFilled.get_result(conn).await? {
         return Ok(None);
     }
     let rows: Vec<StoredRow> = diesel::sql_query(
         "SELECT v.owner, v.revision, v.dimension, v.vector FROM memory_vectors v \
          WHERE (v.owner, v.revision) > ($1, $2) AND NOT EXISTS (SELECT FROM memory_vector_index i \
-         WHERE i.owner = v.owner AND i.revision = v.revision) \
+         WHERE i.owner = v.owner AND i.revision = v.revision AND (i.owner, i.revision) > ($1, $2)) \
          ORDER BY v.owner, v.revision LIMIT $3 FOR KEY SHARE OF v SKIP LOCKED",
     )
     .bind::<Text, _>(&after.0)
@@ -181,10 +207,11 @@ async fn fill_batch(conn: &mut Conn, after: &Place) -> Outcome<Option<Place>> {
         }
     }
     entries.insert(conn).await?;
-    Ok(rows
-        .into_iter()
-        .next_back()
-        .map(|row| (row.owner, row.revision)))
+    let last = rows.into_iter().next_back();
+    if last.is_none() {
+        conn.batch_execute(MARK_AS_FILLED).await?;
+    }
+    Ok(last.map(|row| (row.owner, row.revision)))
 }
 
 /// What is put into the table together.
@@ -241,7 +268,8 @@ fn to_text(vector: &[f32]) -> String {
     text
 }
 
-/// Makes vectors that were just stored known to pgvector, where it is there.
+/// Makes vectors that were just stored known to pgvector, where it is there. Where it does not take them they are stored all
+/// the same, and nothing is asked of it before a later start has filled them in.
 pub(crate) async fn index_vectors(
     conn: &mut Conn,
     owner: &str,
@@ -254,7 +282,19 @@ pub(crate) async fn index_vectors(
     for (revision, vector) in stored {
         entries.add(owner, *revision, vector);
     }
-    entries.insert(conn).await
+    let indexed = conn
+        .transaction(async |conn| entries.insert(conn).await)
+        .await;
+    match indexed {
+        Err(QueryError::Statement(error))
+            if !is_connection_lost(&error) && !is_deadlock(&error) =>
+        {
+            tracing::warn!(%error, "pgvector does not take vectors: they are compared in this process only");
+            conn.batch_execute(MARK_AS_LACKING).await?;
+            Ok(())
+        }
+        indexed => indexed,
+    }
 }
 
 #[derive(QueryableByName)]
@@ -269,7 +309,7 @@ struct Near {
     similarity: f64,
 }
 
-/// The nearest vectors, the nearest first; `None` where pgvector is not there. In a transaction, so that a connection is
+/// The nearest vectors, the nearest first; `None` where pgvector is not there or does not know all. In a transaction, so that a connection is
 /// closed whose answer nobody waits for any more.
 pub(crate) async fn nearest_vectors(
     conn: &mut Conn,
@@ -279,10 +319,16 @@ pub(crate) async fn nearest_vectors(
     turns: bool,
     limit: u32,
 ) -> Outcome<Option<Vec<NearRow>>> {
+    // Nothing is near to what has no direction.
+    if question.iter().all(|number| *number == 0.0) {
+        return Ok(None);
+    }
     conn.transaction(async |conn| {
-        if !TableIsThere.get_result::<bool>(conn).await? {
+        if !TableIsFilled.get_result::<bool>(conn).await? {
             return Ok(None);
         }
+        conn.batch_execute(&format!("SET LOCAL statement_timeout TO {SEARCH_LIMIT}"))
+            .await?;
         let graphs = Graphs::of(conn, owner, space.dimension).await?;
         if graphs.any() {
             conn.batch_execute(graphs::SEARCH).await?;
@@ -295,7 +341,7 @@ pub(crate) async fn nearest_vectors(
             .bind::<BigInt, _>(i64::from(limit))
             .load(conn)
             .await?;
-        let rows = rows.into_iter();
+        let rows = rows.into_iter().filter(|row| row.similarity.is_finite());
         let rows = rows.map(|row| (row.revision, row.memory_id, row.message_id, row.similarity));
         Ok(Some(rows.collect()))
     })

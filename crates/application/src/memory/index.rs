@@ -23,7 +23,7 @@ use vectors::Vectors;
 /// No entry, no session, no word.
 const NONE: u32 = u32::MAX;
 /// What an entry takes beside its vector, in bytes, as measured.
-const ENTRY_BYTES: usize = 400;
+pub(crate) const ENTRY_BYTES: usize = 400;
 /// Length of the beginning that related words share, in bytes.
 const PREFIX: usize = 5;
 

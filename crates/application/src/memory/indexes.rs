@@ -10,7 +10,7 @@ use std::time::Duration;
 use majordomo_domain::{Memory, MemoryTurn, SessionId, Timestamp, UserId};
 
 use super::embedding::Embedding;
-use super::index::{MemoryIndex, NewEntry};
+use super::index::{ENTRY_BYTES, MemoryIndex, NewEntry};
 use crate::ports::{
     Clock, MemoryRepository, RememberedId, RememberedKind, RepositoryError, SessionMark,
     StoredVector, TurnRepository, VectorSpace,
@@ -22,7 +22,7 @@ const BATCH: u32 = 1_000;
 const SESSIONS: u32 = 500;
 /// Entries of one owner: what is beyond cannot be found by words. About 400 bytes each.
 const MAX_ENTRIES: usize = 1_500_000;
-/// Bytes of all indexes that are kept at hand, about.
+/// Bytes of all indexes that are kept at hand, about; more where one owner may have more.
 const MAX_KEPT: usize = 2_000_000_000;
 /// A session's time may be set some time before it can be read.
 const OVERLAP: Duration = Duration::from_mins(1);
@@ -401,7 +401,8 @@ impl MemoryIndexes {
     fn make_room(&self, asking: &UserId) {
         let mut owners = self.owners();
         let mut total: usize = owners.values().map(|index| index.read().bytes()).sum();
-        while total > MAX_KEPT && owners.len() > 1 {
+        let most = MAX_KEPT.max(MAX_ENTRIES * ENTRY_BYTES + self.vector_bytes);
+        while total > most && owners.len() > 1 {
             let others = owners.iter().filter(|(owner, _)| *owner != asking);
             let Some((owner, size)) = others
                 .min_by_key(|(_, index)| index.used.load(Ordering::Relaxed))

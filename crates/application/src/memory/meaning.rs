@@ -60,11 +60,14 @@ impl MemoryService {
         if !index.lacks_vectors() {
             return Meaning::Vector(vector);
         }
+        // It is slow until it has answered: a turn that gives up on all of its memory ends this, too.
+        index.note_slowness(true);
         let began = self.clock.now();
         let asked = nearest(embedding, owner, &vector, query);
         let answer = tokio::time::timeout(patience, asked).await;
         let took = self.clock.now().as_micros() - began.as_micros();
-        index.note_slowness(u128::try_from(took).is_ok_and(|t| t > TURN_PATIENCE.as_micros()));
+        let is_quick = u128::try_from(took).is_ok_and(|t| t <= TURN_PATIENCE.as_micros());
+        index.note_slowness(answer.is_err() || !is_quick);
         match answer {
             Ok(Ok(Some(nearest))) => return Meaning::Nearest(nearest),
             Ok(Ok(None)) => {}
@@ -73,7 +76,6 @@ impl MemoryService {
                 tracing::warn!(error, "the vectors in storage cannot be compared");
             }
             Err(_) => {
-                index.note_slowness(true);
                 tracing::warn!(?patience, "comparing the vectors in storage takes too long");
             }
         }

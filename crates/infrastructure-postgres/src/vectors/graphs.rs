@@ -115,25 +115,54 @@ struct Missing {
 /// use afterwards.
 pub(super) async fn make_missing(conn: &mut Conn, least: i64) -> Result<(), DieselError> {
     // Older ones of the extension do not go on where the nearest are of another model.
-    let is_able = "SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' AS yes \
+    let is_able = "SELECT string_to_array(substring(extversion FROM '^[0-9]+[.][0-9]+'), '.')::int[] >= '{0,8}' AS yes \
          FROM pg_extension WHERE extname = 'vector'";
     let lock = format!("SELECT pg_try_advisory_lock({LOCK}) AS yes");
     if !is_true(conn, is_able).await? || !is_true(conn, &lock).await? {
         return Ok(());
     }
-    // The last one, where the server knows it, ends the work when this process does.
-    conn.batch_execute(
-        "SET statement_timeout TO 0; \
-         SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'",
-    )
-    .await?;
+    conn.batch_execute("SET statement_timeout TO 0").await?;
+    // Ends the work when this process does. Not every server can.
+    let _ = conn
+        .batch_execute("SET client_connection_check_interval TO 1000")
+        .await;
+    for removal in unneeded(conn, least / 2).await? {
+        conn.batch_execute(&removal.sql).await?;
+    }
     for graph in missing(conn, least).await? {
-        tracing::info!("PostgreSQL makes an index of a user's vectors");
         conn.batch_execute(&graph.removal).await?;
-        conn.batch_execute(&graph.making).await?;
-        tracing::info!("the index of a user's vectors is made");
+        tracing::info!("PostgreSQL makes an index of a user's vectors");
+        match conn.batch_execute(&graph.making).await {
+            Ok(()) => tracing::info!("the index of a user's vectors is made"),
+            Err(error) => {
+                tracing::warn!(%error, "an index of a user's vectors cannot be made");
+                conn.batch_execute(&graph.removal).await?;
+            }
+        }
     }
     Ok(())
+}
+
+/// What removes a graph.
+#[derive(QueryableByName)]
+struct Removal {
+    #[diesel(sql_type = Text)]
+    sql: String,
+}
+
+/// Graphs of owners who have fewer than `least` vectors of their kind and length by now.
+async fn unneeded(conn: &mut Conn, least: i64) -> Result<Vec<Removal>, DieselError> {
+    let [memories, turns] = [true, false].map(|is_memory| name(is_memory, "owner", "dimension"));
+    diesel::sql_query(format!(
+        "SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %I', relname) AS sql \
+         FROM pg_index JOIN pg_class ON oid = indexrelid \
+         WHERE indrelid = to_regclass('memory_vector_index') AND relname ~ '^vectors_(memories|turns)_' \
+         AND relname NOT IN (SELECT CASE WHEN is_memory THEN {memories} ELSE {turns} END \
+         FROM memory_vector_index GROUP BY owner, dimension, is_memory HAVING count(*) >= $1)"
+    ))
+    .bind::<BigInt, _>(least)
+    .load(conn)
+    .await
 }
 
 async fn missing(conn: &mut Conn, least: i64) -> Result<Vec<Missing>, DieselError> {

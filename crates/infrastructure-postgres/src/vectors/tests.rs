@@ -113,6 +113,8 @@ async fn a_graph_is_made_once_used_and_mended() {
         nearest().await;
         let row = client.query_one(scans, &[]).await.unwrap();
         if row.get::<_, i64>(0) > 0 {
+            make(i64::from(COUNT) * 3).await;
+            assert_eq!(graphs().await, [], "it is not worth its room any more");
             return;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;

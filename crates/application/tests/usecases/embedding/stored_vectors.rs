@@ -52,11 +52,17 @@ async fn storage_compares_what_the_process_has_no_room_for() {
 
 #[tokio::test(start_paused = true)]
 async fn storage_is_not_asked_while_there_is_room() {
-    let world = world(1_000, InMemoryStore::new().comparing_vectors()).await;
-    world.failing.fail("memory_vectors.nearest", 1);
-    let hits = world.search("ann", WHERE).await;
-    assert_eq!(text_of(&hits[0]), CAR);
-    assert_eq!(hits[0].meaning_rank, Some(1));
+    let mut calls = Vec::new();
+    for vector_bytes in [1_000, 0] {
+        let world = world(vector_bytes, InMemoryStore::new().comparing_vectors()).await;
+        world.search("ann", WHERE).await;
+        let before = world.failing.calls();
+        let hits = world.search("ann", WHERE).await;
+        calls.push(world.failing.calls() - before);
+        assert_eq!(text_of(&hits[0]), CAR);
+    }
+    // The index that holds no vectors does not ask for new ones of memories and of messages either.
+    assert_eq!(calls[0], calls[1] + 1, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
