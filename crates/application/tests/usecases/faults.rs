@@ -65,6 +65,26 @@ fn outcome(events: &[RunEvent]) -> &Outcome {
     }
 }
 
+/// Whoever is told at once is told of what has reached the disk; whoever is told with the answer, too.
+#[tokio::test]
+async fn what_is_acknowledged_has_reached_the_disk() {
+    let gate = Gate::closed();
+    let held = || Script::new().wait(&gate).text("late").finish();
+    let world = World::playing([held(), held()]);
+    let turn = world.chat.send(&alice(), say("s", "go")).await.unwrap();
+    assert!(world.store.is_flushed());
+    let (chat, caller) = (world.chat.clone(), alice());
+    let asked = tokio::spawn(async move { chat.ask(&caller, say("other", "go")).await });
+    while world.model.requests().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!world.store.is_flushed());
+    gate.open();
+    assert_eq!(asked.await.unwrap().unwrap().text, "late");
+    assert_eq!(turn.into_reply().await.unwrap().text, "late");
+    assert!(world.store.is_flushed());
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_while_its_message_is_stored_costs_no_slot() {
     let config = AgentConfig {

@@ -116,26 +116,6 @@ async fn watchers_of_a_live_run_get_the_past_and_then_the_present() {
     assert_eq!(pieces(&drain(late).await), ["one", "two"]);
 }
 
-/// Whoever is told at once is told of what has reached the disk; whoever is told with the answer, too.
-#[tokio::test]
-async fn what_is_acknowledged_has_reached_the_disk() {
-    let gate = Gate::closed();
-    let held = || Script::new().wait(&gate).text("late").finish();
-    let world = World::playing([held(), held()]);
-    let turn = world.chat.send(&alice(), say("s", "go")).await.unwrap();
-    assert!(world.store.is_flushed());
-    let (chat, caller) = (world.chat.clone(), alice());
-    let asked = tokio::spawn(async move { chat.ask(&caller, say("other", "go")).await });
-    while world.model.requests().len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!world.store.is_flushed());
-    gate.open();
-    assert_eq!(asked.await.unwrap().unwrap().text, "late");
-    assert_eq!(turn.into_reply().await.unwrap().text, "late");
-    assert!(world.store.is_flushed());
-}
-
 #[tokio::test]
 async fn the_next_turn_sees_the_conversation() {
     let world = World::playing([Script::answer("Hello"), Script::answer("Bye")]);
