@@ -159,6 +159,16 @@ async fn the_announcement_of_a_dead_server_is_no_server() {
     assert_eq!(server.history("s").await.len(), 2);
 }
 
+/// The README's first command, on a fresh machine.
+#[tokio::test]
+async fn a_newcomer_is_answered_and_warned_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let answered = run(&data, &["chat", "hello"]).await;
+    assert!(!answered.stderr.contains("WARN"), "{answered:?}");
+    assert!(answered.ok().contains("built-in assistant"));
+}
+
 #[tokio::test]
 async fn chat_asks_the_model_that_is_named() {
     let model = ModelServer::start().await;

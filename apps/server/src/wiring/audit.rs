@@ -18,6 +18,8 @@ use super::storage::{Storage, audit_log, pending_migrations};
 const WRITE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is asked whether the day has a report.
 const EXAMINE_INTERVAL: Duration = Duration::from_hours(1);
+/// When it is asked first: commands that start a server for themselves have ended by then, and say what was asked of them only.
+const FIRST_EXAMINATION: Duration = Duration::from_mins(1);
 
 /// The audit log over storage, with its files in the data folder.
 pub(crate) fn audit(log: Arc<dyn AuditLog>, data_dir: &Path) -> Arc<AuditService> {
@@ -134,7 +136,8 @@ async fn note_head(audit: &AuditService) {
 }
 
 async fn examine(self_audit: Arc<SelfAuditService>) {
-    let mut ticks = tokio::time::interval(EXAMINE_INTERVAL);
+    let first = tokio::time::Instant::now() + FIRST_EXAMINATION;
+    let mut ticks = tokio::time::interval_at(first, EXAMINE_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
