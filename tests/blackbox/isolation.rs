@@ -76,7 +76,7 @@ fn comparable(seen: Seen, ids: &Ids) -> Seen {
     loop {
         let varying = uuid_length(rest.as_str())
             .or_else(|| time_length(rest.as_str()))
-            .or_else(|| uptime_length(rest.as_str()));
+            .or_else(|| seconds_length(rest.as_str()));
         if let Some(length) = varying {
             text.push('~');
             rest.nth(length - 1);
@@ -117,9 +117,10 @@ fn time_length(text: &str) -> Option<usize> {
     fits.then(|| end.unwrap_or(text.len()))
 }
 
-/// `"uptime_seconds":17`
-fn uptime_length(text: &str) -> Option<usize> {
-    let seconds = text.strip_prefix("\"uptime_seconds\":")?;
+/// `"uptime_seconds":17`, `"created":1795317918`
+fn seconds_length(text: &str) -> Option<usize> {
+    let names = ["\"uptime_seconds\":", "\"created\":"];
+    let seconds = names.iter().find_map(|name| text.strip_prefix(name))?;
     let digits = seconds.bytes().take_while(u8::is_ascii_digit).count();
     Some(text.len() - seconds.len() + digits)
 }
