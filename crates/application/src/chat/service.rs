@@ -279,10 +279,7 @@ impl ChatService {
             self.admission.note_full_session();
             return Err(ChatError::SessionQueueFull);
         }
-        let new_turn = NewTurn {
-            durability,
-            ..self.new_turn(&caller, session, request, queue.is_busy())
-        };
+        let new_turn = self.new_turn(&caller, session, request, queue.is_busy(), durability);
         let (run, mut message) = (new_turn.run.clone(), new_turn.message.clone());
         let events = new_turn.events.clone();
         let accepted = match self.journal.accept(new_turn).await {
@@ -321,6 +318,7 @@ impl ChatService {
         session: SessionId,
         request: SendMessage,
         busy: bool,
+        durability: Durability,
     ) -> NewTurn {
         let now = self.clock.now();
         let (run_id, message_id) = (self.ids.run_id(), self.ids.message_id());
@@ -365,7 +363,7 @@ impl ChatService {
             message,
             run,
             events,
-            durability: Durability::Flushed,
+            durability,
         }
     }
 

@@ -116,8 +116,8 @@ pub trait MemoryVectors: Send + Sync {
     ) -> Result<Vec<(UserId, RememberedId)>, RepositoryError>;
 
     /// What of the owner's has the vectors of the space that are the nearest to `question`, the nearest first, at most
-    /// `limit`: memories, and messages where `turns` says so. `None` where the storage cannot compare vectors. Vectors that
-    /// were stored before it could may be missing for a while.
+    /// `limit`: memories, and messages where `turns` says so. `None` where the storage cannot compare vectors, or
+    /// not all of them yet.
     async fn nearest(
         &self,
         owner: &UserId,
