@@ -18,11 +18,11 @@ use crate::backend::{Conn, classify};
 use crate::indexing;
 use crate::lock::FileLock;
 use crate::queue::{Queue, Refused};
-use crate::readers::{self, Read};
+use crate::readers::{self, Readers};
 use crate::repositories::Outcome;
 use crate::writer::{Write, Writer};
 
-/// Most writes, and most reads, that may wait.
+/// Most writes that may wait.
 const QUEUE_CAPACITY: usize = 1_024;
 
 /// A piece of work: what to do with an input, on a connection. It may be done more than once.
@@ -31,66 +31,47 @@ pub(crate) type Work<I, T> = for<'a> fn(&'a mut Conn, &'a I) -> BoxFuture<'a, Ou
 /// An open database and its threads. Dropping it waits for what was begun.
 pub(crate) struct Database {
     writes: Arc<Queue<Box<dyn Write>>>,
-    reads: Arc<Queue<Box<dyn Read>>>,
+    readers: Arc<Readers>,
     search_is_behind: Arc<AtomicBool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<FileLock>>,
 }
 
 impl Database {
-    /// Starts the threads: one that writes on `writer`, and one that reads for each of `readers`. Holds `lock`, which the
-    /// process that owns the file has.
+    /// Starts the thread that writes on `writer`. Holds `lock`, which the process that owns the file has.
     pub(crate) fn start(
         writer: SqliteConnection,
-        readers: Vec<SqliteConnection>,
+        readers: Arc<Readers>,
         lock: Option<FileLock>,
     ) -> std::io::Result<Self> {
-        let database = Self {
-            writes: Arc::new(Queue::new(QUEUE_CAPACITY)),
-            reads: Arc::new(Queue::new(QUEUE_CAPACITY)),
-            search_is_behind: Arc::new(AtomicBool::new(true)),
-            threads: Mutex::new(Vec::new()),
+        let writes = Arc::new(Queue::new(QUEUE_CAPACITY));
+        let search_is_behind = Arc::new(AtomicBool::new(true));
+        let writer = Writer::new(writer, Arc::clone(&search_is_behind));
+        let waiting = Arc::clone(&writes);
+        let thread = thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || writer.run(&waiting))?;
+        Ok(Self {
+            writes,
+            readers,
+            search_is_behind,
+            writer: Mutex::new(Some(thread)),
             lock: Mutex::new(lock),
-        };
-        let writes = Arc::clone(&database.writes);
-        let writer = Writer::new(writer, Arc::clone(&database.search_is_behind));
-        database.spawn("sqlite-writer", move || writer.run(&writes))?;
-        database.start_readers(readers)?;
-        Ok(database)
+        })
     }
 
-    /// Starts the threads that read, and none that writes: every write is refused. Needs no lock, as the file may be
-    /// another process's.
-    pub(crate) fn reading(readers: Vec<SqliteConnection>) -> std::io::Result<Self> {
-        let database = Self {
-            writes: Arc::new(Queue::new(QUEUE_CAPACITY)),
-            reads: Arc::new(Queue::new(QUEUE_CAPACITY)),
+    /// A database without a thread that writes: every write is refused. Needs no lock, as the file may be another
+    /// process's.
+    pub(crate) fn reading(readers: Arc<Readers>) -> Self {
+        let writes = Arc::new(Queue::new(QUEUE_CAPACITY));
+        writes.close();
+        Self {
+            writes,
+            readers,
             search_is_behind: Arc::new(AtomicBool::new(false)),
-            threads: Mutex::new(Vec::new()),
+            writer: Mutex::new(None),
             lock: Mutex::new(None),
-        };
-        database.writes.close();
-        database.start_readers(readers)?;
-        Ok(database)
-    }
-
-    fn start_readers(&self, readers: Vec<SqliteConnection>) -> std::io::Result<()> {
-        for (number, connection) in readers.into_iter().enumerate() {
-            let reads = Arc::clone(&self.reads);
-            self.spawn(&format!("sqlite-reader-{number}"), move || {
-                readers::run(Conn::new(connection), &reads);
-            })?;
         }
-        Ok(())
-    }
-
-    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(body)?;
-        self.threads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(thread);
-        Ok(())
     }
 
     /// Runs `work` on a reading connection.
@@ -100,7 +81,7 @@ impl Database {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.reads
+        self.readers
             .put(readers::job(input, work, reply))
             .map_err(unavailable)?;
         answer
@@ -146,17 +127,14 @@ impl Database {
     /// Finishes what waits, closes the file and gives up its lock. Blocks; later work is refused.
     pub(crate) fn close(&self) {
         self.writes.close();
-        self.reads.close();
-        let threads: Vec<_> = self
-            .threads
+        self.readers.close();
+        let writer = self
+            .writer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-            .collect();
-        for thread in threads {
-            // A thread that panicked has nothing left to finish.
-            let _ = thread.join();
-        }
+            .take();
+        // A thread that panicked has nothing left to finish.
+        let _ = writer.map(JoinHandle::join);
         let lock = self
             .lock
             .lock()

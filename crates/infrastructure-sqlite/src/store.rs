@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::database::{self, Database, Role};
 use crate::lock::{FileLock, LockError, private_file};
 use crate::migrations;
+use crate::readers::Readers;
 use crate::repositories::{
     DieselApiKeyRepository, DieselAuditLog, DieselBudgetRepository, DieselMemoryRepository,
     DieselMemoryVectors, DieselOAuthRepository, DieselRunJournal, DieselSelfAuditRepository,
@@ -25,12 +26,12 @@ use crate::repositories::{
 pub struct SqliteConfig {
     /// The database file; its folder must exist.
     pub path: PathBuf,
-    /// Threads that read, each with a connection; at least one.
+    /// Threads that read at most, each with a connection; at least one.
     pub readers: usize,
 }
 
 impl SqliteConfig {
-    /// The file at `path`, read by three threads.
+    /// The file at `path`, read by three threads at most.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -119,10 +120,8 @@ impl SqliteStore {
         if !applied.is_empty() {
             tracing::info!(migrations = applied.join(", "), "the database was migrated");
         }
-        let readers: Result<Vec<_>, _> = (0..config.readers.max(1))
-            .map(|_| database::connect(&config.path, Role::Reader))
-            .collect();
-        let database = Database::start(writer, readers.map_err(open_error)?, Some(lock))
+        let readers = Readers::start(&config.path, config.readers.max(1)).map_err(open_error)?;
+        let database = Database::start(writer, readers, Some(lock))
             .map_err(|error| open_error(error.to_string()))?;
         Ok(Self {
             database: Arc::new(database),
@@ -139,11 +138,9 @@ impl SqliteStore {
         if !config.path.exists() {
             return Err(open_error("there is no such file".to_owned()));
         }
-        let reader = database::connect(&config.path, Role::Reader).map_err(open_error)?;
-        let database =
-            Database::reading(vec![reader]).map_err(|error| open_error(error.to_string()))?;
+        let readers = Readers::start(&config.path, 1).map_err(open_error)?;
         Ok(Self {
-            database: Arc::new(database),
+            database: Arc::new(Database::reading(readers)),
         })
     }
 
@@ -158,8 +155,8 @@ impl SqliteStore {
             return Err(open_error("there is no such file".to_owned()));
         }
         let writer = database::connect(&config.path, Role::Writer).map_err(open_error)?;
-        let reader = database::connect(&config.path, Role::Reader).map_err(open_error)?;
-        let database = Database::start(writer, vec![reader], None)
+        let readers = Readers::start(&config.path, 1).map_err(open_error)?;
+        let database = Database::start(writer, readers, None)
             .map_err(|error| open_error(error.to_string()))?;
         Ok(Self {
             database: Arc::new(database),
