@@ -1,5 +1,6 @@
 //! Language models: one streaming method, typed deltas, a typed error taxonomy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -94,7 +95,7 @@ pub struct ModelRequest {
     /// The conversation, oldest first.
     pub messages: Vec<ModelMessage>,
     /// Tools the model may call.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Arc<[ToolSpec]>,
     /// Whether it may, must or must not.
     pub tool_choice: ToolChoice,
     /// Sampling temperature, `0.0..=2.0`.
@@ -115,7 +116,7 @@ impl ModelRequest {
         Self {
             model: model.into(),
             messages,
-            tools: Vec::new(),
+            tools: Arc::default(),
             tool_choice: ToolChoice::Auto,
             temperature: None,
             top_p: None,

@@ -13,18 +13,24 @@ const MAX_OUTPUT: usize = 64 * 1024;
 /// The tools on offer.
 pub struct ToolRegistry {
     tools: Vec<Arc<dyn Tool>>,
+    specs: Arc<[ToolSpec]>,
     timeout: Duration,
 }
 
 impl ToolRegistry {
     /// A registry; every call is cut off after `timeout`.
     pub fn new(tools: Vec<Arc<dyn Tool>>, timeout: Duration) -> Self {
-        Self { tools, timeout }
+        let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
+        Self {
+            tools,
+            specs,
+            timeout,
+        }
     }
 
     /// What models are told of the tools.
-    pub fn specs(&self) -> Vec<ToolSpec> {
-        self.tools.iter().map(|tool| tool.spec().clone()).collect()
+    pub const fn specs(&self) -> &Arc<[ToolSpec]> {
+        &self.specs
     }
 
     /// The tool of this name.

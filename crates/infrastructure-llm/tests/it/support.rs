@@ -368,11 +368,11 @@ pub(crate) fn rich_request(model: &str) -> ModelRequest {
             result("c2", "clock", "broken", true),
         ],
     );
-    request.tools = vec![ToolSpec {
+    request.tools = Arc::new([ToolSpec {
         name: "weather".to_owned(),
         description: "Tells the weather".to_owned(),
         parameters: serde_json::json!({"type": "object", "properties": {"city": {"type": "string"}}}),
-    }];
+    }]);
     request.temperature = Some(0.5);
     request.top_p = Some(0.9);
     request.max_tokens = Some(100);

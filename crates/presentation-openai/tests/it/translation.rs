@@ -191,7 +191,7 @@ async fn the_whole_request_reaches_the_model() {
         ]
     );
     assert_eq!(
-        request.tools,
+        *request.tools,
         [ToolSpec {
             name: "look".to_owned(),
             description: "Looks.".to_owned(),
