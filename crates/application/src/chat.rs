@@ -15,6 +15,7 @@ mod permits;
 mod queue;
 mod recovery;
 mod reply;
+mod request;
 mod service;
 mod sessions;
 mod step;
@@ -26,9 +27,8 @@ pub use error::ChatError;
 pub(crate) use failures::Failure;
 pub use identity::AgentIdentity;
 pub use reply::{Reply, Turn};
-pub use service::{
-    AgentConfig, ChatLoad, ChatPorts, ChatService, SendMessage, UserLimits, WhenBusy,
-};
+pub use request::{SendMessage, WhenBusy};
+pub use service::{AgentConfig, ChatLoad, ChatPorts, ChatService, UserLimits};
 pub use sessions::{
     ImportedSession, MAX_MESSAGE_CHARS, MAX_MESSAGES, NewConversation, NewMessage, PreviewPage,
     SessionPage, SessionService,

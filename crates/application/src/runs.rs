@@ -2,9 +2,11 @@
 
 mod log;
 mod stream;
+mod unstored;
 mod writer;
 
 pub use log::RunLog;
 pub(crate) use log::weight;
 pub use stream::RunStream;
+pub(crate) use unstored::Unstored;
 pub(crate) use writer::JournalWriter;

@@ -8,7 +8,7 @@ use majordomo_domain::{
 };
 
 use super::codec;
-use super::error::{Outcome, corrupt, to_stored};
+use super::error::{Outcome, corrupt, micros, to_stored};
 use super::schema::{run_events, runs};
 use crate::backend::Conn;
 
@@ -26,6 +26,25 @@ pub(super) struct RunRow {
     pub(super) created_at: i64,
     pub(super) finished_at: Option<i64>,
     pub(super) last_seq: i64,
+}
+
+impl RunRow {
+    /// The row of a run with its events so far.
+    pub(super) fn of(run: &Run, events: Option<&Batch>) -> Result<Self, RepositoryError> {
+        Ok(Self {
+            id: run.id.as_str().to_owned(),
+            owner: run.owner.as_str().to_owned(),
+            kind: run.kind.as_str().to_owned(),
+            session_id: run.session.as_str().to_owned(),
+            message_id: run.message.as_str().to_owned(),
+            options: codec::encode_options(&run.options)
+                .map_err(|error| RepositoryError::Other(Box::new(error)))?,
+            status: run.status.as_str().to_owned(),
+            created_at: run.created_at.as_micros(),
+            finished_at: micros(run.finished_at),
+            last_seq: events.map_or(0, |batch| batch.last),
+        })
+    }
 }
 
 impl TryFrom<RunRow> for Run {

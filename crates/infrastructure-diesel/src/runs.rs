@@ -15,7 +15,7 @@ use majordomo_domain::{
 };
 
 use super::cached::Cached;
-use super::error::{Outcome, corrupt, micros, to_stored};
+use super::error::{Outcome, corrupt, to_stored};
 use super::run_rows::{Batch, RunRow};
 use super::schema::{messages, run_events, runs, sessions};
 use super::sessions::SessionRow;
@@ -26,56 +26,80 @@ async fn accept(conn: &mut Conn, turn: &NewTurn) -> Outcome<Accepted> {
     let batch = Batch::of(&turn.events)?;
     let session = count_user_message(conn, turn).await?;
     let seq = session.last_seq;
-    let run = &turn.run;
-    let owner = session.owner.clone();
-    let row = RunRow {
-        id: run.id.as_str().to_owned(),
-        owner: owner.clone(),
-        kind: run.kind.as_str().to_owned(),
-        session_id: session.id.clone(),
-        message_id: run.message.as_str().to_owned(),
-        options: codec::encode_options(&run.options)
-            .map_err(|error| RepositoryError::Other(Box::new(error)))?,
-        status: run.status.as_str().to_owned(),
-        created_at: run.created_at.as_micros(),
-        finished_at: micros(run.finished_at),
-        last_seq: batch.as_ref().map_or(0, |batch| batch.last),
-    };
-    diesel::insert_into(runs::table)
-        .values(row)
-        .execute(conn)
-        .await?;
-    message_rows::insert(conn, &owner, &session.id, seq, &turn.message).await?;
-    if let Some(batch) = batch {
-        batch.insert(conn, run.id.as_str()).await?;
-    }
+    let row = RunRow::of(&turn.run, batch.as_ref())?;
+    insert_run(conn, row, batch).await?;
+    message_rows::insert(conn, &session.owner, &session.id, seq, &turn.message).await?;
     Ok(Accepted {
         session: Session::try_from(session)?,
         seq: u64::try_from(seq).unwrap_or_default(),
     })
 }
 
-/// Begins the session of a turn, or counts the turn's message into it. The first message gives the title.
-async fn count_user_message(conn: &mut Conn, turn: &NewTurn) -> Outcome<SessionRow> {
+/// Stores a run with its events so far.
+async fn insert_run(conn: &mut Conn, row: RunRow, batch: Option<Batch>) -> Outcome<()> {
+    let id = row.id.clone();
+    diesel::insert_into(runs::table)
+        .values(row)
+        .execute(conn)
+        .await?;
+    if let Some(batch) = batch {
+        batch.insert(conn, &id).await?;
+    }
+    Ok(())
+}
+
+/// The row of the session that a turn begins, its message counted.
+fn begun(turn: &NewTurn) -> SessionRow {
     let session = &turn.session;
     let title = if session.title.is_chosen() {
         session.title.clone()
     } else {
         SessionTitle::derive(&turn.message.text)
     };
-    let row = SessionRow {
+    SessionRow {
         title: backend::encode_text(title.as_str()).into_owned(),
         title_chosen: title.is_chosen(),
         updated_at: turn.message.created_at.as_micros(),
         message_count: 1,
         last_seq: 1,
         ..SessionRow::begin(session)
+    }
+}
+
+/// Stores a turn that begins its session, with its end. Each row is written once.
+async fn record(conn: &mut Conn, turn: &NewTurn, answer: &Answer) -> Outcome<()> {
+    let mut session = begun(turn);
+    if let Some(message) = &answer.message {
+        session.message_count += 1;
+        session.last_seq += 1;
+        session.updated_at = message.created_at.as_micros();
+    }
+    let (owner, id) = (session.owner.clone(), session.id.clone());
+    diesel::insert_into(sessions::table)
+        .values(session)
+        .execute(conn)
+        .await?;
+    let batch = Batch::of(&answer.events)?;
+    let row = RunRow {
+        status: answer.status.as_str().to_owned(),
+        finished_at: Some(answer.finished_at.as_micros()),
+        ..RunRow::of(&turn.run, batch.as_ref())?
     };
+    insert_run(conn, row, batch).await?;
+    message_rows::insert(conn, &owner, &id, 1, &turn.message).await?;
+    if let Some(message) = &answer.message {
+        message_rows::insert(conn, &owner, &id, 2, message).await?;
+    }
+    usage::insert(conn, &answer.calls).await
+}
+
+/// Begins the session of a turn, or counts the turn's message into it. The first message gives the title.
+async fn count_user_message(conn: &mut Conn, turn: &NewTurn) -> Outcome<SessionRow> {
     let takes_title = sessions::title_chosen
         .eq(false)
         .and(sessions::message_count.eq(0));
     let count = diesel::insert_into(sessions::table)
-        .values(row)
+        .values(begun(turn))
         .on_conflict((sessions::owner, sessions::id))
         .do_update()
         .set((
@@ -260,6 +284,16 @@ impl RunJournal for DieselRunJournal {
             .write(turn.durability, turn, |conn, turn| {
                 Box::pin(accept(conn, turn))
             })
+            .await
+    }
+
+    async fn record(&self, turn: NewTurn, answer: Answer) -> Result<(), RepositoryError> {
+        self.db
+            .write(
+                Durability::Flushed,
+                (turn, answer),
+                |conn, (turn, answer)| Box::pin(record(conn, turn, answer)),
+            )
             .await
     }
 

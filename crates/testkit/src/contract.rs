@@ -30,6 +30,7 @@ pub mod journal;
 pub mod memories;
 pub mod memory_vectors;
 pub mod oauth;
+pub mod recording;
 pub mod removal;
 pub mod search;
 pub mod self_audit;
@@ -146,7 +147,7 @@ pub(crate) fn assert_conflict<T: Debug>(result: Result<T, RepositoryError>) {
 }
 
 /// Makes one `#[tokio::test]` of each case of every suite, in a module for each (`sessions`, `imports`, `removal`, `journal`,
-/// `events`, `finishing`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`, `spending`,
+/// `events`, `finishing`, `recording`, `search`, `snippets`, `api_keys`, `oauth`, `settings`, `usage`, `budgets`, `spending`,
 /// `audit`, `self_audit`, `memories`, `memory_vectors`, `health`). Takes a future that makes
 /// [`Stores`](crate::contract::Stores) over an empty storage; it runs once for each case. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
 ///
@@ -250,6 +251,13 @@ macro_rules! contract_tests {
             ending_after_the_session_was_cleared_stores_nothing
             ending_does_not_touch_a_session_begun_again
             ending_an_unknown_run_is_no_error
+        }
+        $crate::contract_suite! { recording:
+            a_recorded_turn_is_as_one_accepted_and_finished
+            recording_without_a_message_counts_none
+            a_recorded_session_goes_on
+            recording_what_is_there_is_a_conflict
+            a_recorded_journal_has_no_gap
         }
         $crate::contract_suite! { search:
             a_hit_tells_the_message_and_its_session

@@ -367,6 +367,7 @@ impl ChatService {
             run: run.id,
             session: run.session,
             created_at: now,
+            stored: None,
             stream,
         }
     }

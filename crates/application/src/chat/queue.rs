@@ -9,7 +9,7 @@ use tracing::Span;
 
 use super::admission::Slot;
 use crate::caller::Caller;
-use crate::runs::RunLog;
+use crate::runs::{RunLog, Unstored};
 
 /// An accepted turn that has not ended.
 pub(super) struct PendingTurn {
@@ -23,6 +23,8 @@ pub(super) struct PendingTurn {
     /// What log lines of the turn belong to.
     pub(super) span: Span,
     pub(super) stop: CancellationToken,
+    /// The turn as it is to be stored, where that is not done yet.
+    pub(super) unstored: Option<Unstored>,
     /// Events in the journal so far.
     pub(super) last_seq: u64,
     /// Its place among the accepted turns; `None` for one that was accepted by an earlier process.

@@ -125,6 +125,7 @@ impl ChatService {
             span: tracing::info_span!("run", id = %run.id),
             run: run.clone(),
             stop: CancellationToken::new(),
+            unstored: None,
             last_seq,
             slot: None,
         }))

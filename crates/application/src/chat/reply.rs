@@ -4,6 +4,8 @@ use majordomo_domain::{
     MemoryId, MessageId, Outcome, RunEventKind, RunId, RunStatus, SessionId, Timestamp,
 };
 
+use tokio::sync::oneshot;
+
 use super::error::ChatError;
 use crate::runs::RunStream;
 
@@ -15,6 +17,8 @@ pub struct Turn {
     pub session: SessionId,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// Answered when its message is stored, where that is still to be waited for.
+    pub(super) stored: Option<oneshot::Receiver<()>>,
     pub(super) stream: RunStream,
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use majordomo_domain::{
-    Channel, Image, Message, MessageStatus, Role, Run, RunEvent, RunEventKind, RunId, RunKind,
-    RunOptions, RunStatus, Scope, Session, SessionId, UserId,
+    Channel, Message, MessageStatus, Role, Run, RunEvent, RunEventKind, RunId, RunKind, RunStatus,
+    Scope, Session, SessionId, UserId,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -24,15 +24,15 @@ use super::mending::Unended;
 use super::permits::TurnPermits;
 use super::queue::{PendingTurn, SessionQueue, SessionQueues};
 use super::reply::{Reply, Turn};
+use super::request::{SendMessage, WhenBusy, validate, without_nul};
 use crate::caller::Caller;
-use crate::error::FieldError;
 use crate::events::EventBus;
 use crate::memory::{Extraction, MemoryService};
 use crate::models::{ModelRegistry, estimate_tool_tokens};
 use crate::ports::{
     Clock, Durability, IdGenerator, NewTurn, RepositoryError, RunJournal, SessionRepository,
 };
-use crate::runs::{RunLog, RunStream};
+use crate::runs::{RunLog, RunStream, Unstored};
 use crate::tools::ToolRegistry;
 use crate::usage::{Accounting, Payer};
 
@@ -95,36 +95,16 @@ pub struct ChatLoad {
     pub turned_away: TurnedAway,
 }
 
-/// What becomes of a message to a session in which a turn runs.
+/// When a message is stored. One that begins a session nobody knows of yet has no history to read and nobody to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenBusy {
-    /// It waits.
-    Queue,
-    /// What runs and waits is stopped, and it goes next.
-    Replace,
+enum Storing {
+    /// Before its turn begins.
+    First(Durability),
+    /// While the model is asked: it begins a session, and its sender is told at once.
+    Meanwhile,
+    /// With the answer when that comes soon: it begins a session, and its sender is told with the answer.
+    WithAnswer,
 }
-
-/// A message to the agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SendMessage {
-    /// The session, begun if there is none with this id; a new one when `None`.
-    pub session: Option<SessionId>,
-    /// Where it comes from.
-    pub channel: Channel,
-    /// What is said; may be blank only beside a picture.
-    pub text: String,
-    /// Pictures.
-    pub images: Vec<Image>,
-    /// What is asked beyond the message.
-    pub options: RunOptions,
-    /// What becomes of it when a turn runs.
-    pub when_busy: WhenBusy,
-}
-
-/// Longest message, in characters.
-const MAX_TEXT: usize = 100_000;
-/// Pictures per message at most.
-const MAX_IMAGES: usize = 16;
 
 /// The agent's ears and mouth. Messages must be sent on the runtime that is to carry their turns.
 pub struct ChatService {
@@ -171,7 +151,7 @@ impl ChatService {
             clock: ports.clock,
             ids: ports.ids,
             models,
-            tool_tokens: estimate_tool_tokens(&tools.specs()),
+            tool_tokens: estimate_tool_tokens(tools.specs()),
             tools,
             accounting: accounting.into(),
             permits,
@@ -233,6 +213,11 @@ impl ChatService {
         if self.shutdown.is_cancelled() {
             return Err(ChatError::ShuttingDown);
         }
+        let storing = match durability {
+            _ if request.session.is_some() => Storing::First(durability),
+            Durability::Written => Storing::WithAnswer,
+            Durability::Flushed => Storing::Meanwhile,
+        };
         let slot = self
             .admission
             .admit(&caller.user)
@@ -248,7 +233,7 @@ impl ChatService {
         let request_span = Span::current();
         tokio::spawn(async move {
             let queue = service.queues.get_or_create(&caller.user, &session);
-            let accepted = service.accept(caller, session, request, durability, slot, &queue);
+            let accepted = service.accept(caller, session, request, storing, slot, &queue);
             let accepted = accepted.instrument(request_span).await;
             let (turn, first) = accepted.map_or_else(|e| (Err(e), None), |(t, f)| (Ok(t), f));
             // The caller may have gone meanwhile.
@@ -257,10 +242,17 @@ impl ChatService {
                 service.work(queue, first).await;
             }
         });
-        accepted.await.unwrap_or_else(|_| {
+        let mut turn = accepted.await.unwrap_or_else(|_| {
             let source = "the task that accepts a message died".into();
             Err(ChatError::Storage(RepositoryError::Other(source)))
-        })
+        })?;
+        if let Some(stored) = turn.stored.take() {
+            stored.await.map_err(|_| {
+                let source = "the message was not stored".into();
+                ChatError::Storage(RepositoryError::Unavailable(source))
+            })?;
+        }
+        Ok(turn)
     }
 
     /// Stores a message and lets its turn enter its session. Also gives the turn to work on, when that may begin now.
@@ -269,7 +261,7 @@ impl ChatService {
         caller: Caller,
         session: SessionId,
         request: SendMessage,
-        durability: Durability,
+        storing: Storing,
         slot: Slot,
         queue: &Arc<SessionQueue>,
     ) -> Result<(Turn, Option<PendingTurn>), ChatError> {
@@ -279,37 +271,56 @@ impl ChatService {
             self.admission.note_full_session();
             return Err(ChatError::SessionQueueFull);
         }
-        let new_turn = self.new_turn(&caller, session, request, queue.is_busy(), durability);
-        let (run, mut message) = (new_turn.run.clone(), new_turn.message.clone());
-        let events = new_turn.events.clone();
-        let accepted = match self.journal.accept(new_turn).await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // It may have been stored all the same.
-                self.end_later(run);
-                return Err(error.into());
-            }
+        let new_turn = self.new_turn(&caller, session, request, queue.is_busy(), storing);
+        let log = RunLog::new(new_turn.run.clone(), 0, self.events.clone());
+        let mut turn = PendingTurn {
+            run: new_turn.run.clone(),
+            caller,
+            message: Message {
+                seq: 1,
+                ..new_turn.message.clone()
+            },
+            session_model: None,
+            span: tracing::info_span!("run", id = %new_turn.run.id),
+            log,
+            stop: CancellationToken::new(),
+            unstored: None,
+            last_seq: 0,
+            slot: Some(slot),
         };
-        message.seq = accepted.seq;
-        let log = RunLog::new(run.clone(), 0, self.events.clone());
-        let span = tracing::info_span!("run", id = %run.id);
-        let last_seq = events.last().map_or(0, |event| event.seq);
-        log.publish(events);
+        let mut stored = None;
+        match storing {
+            Storing::First(_) => self.store(new_turn, &mut turn).await?,
+            Storing::WithAnswer => turn.unstored = Some(Unstored::held(new_turn)),
+            Storing::Meanwhile => {
+                let (unstored, told) = Unstored::announced(new_turn);
+                turn.unstored = Some(unstored);
+                stored = Some(told);
+            }
+        }
         if replaces {
             queue.stop();
         }
-        let turn = PendingTurn {
-            run,
-            caller,
-            message,
-            session_model: accepted.session.model,
-            log,
-            span,
-            stop: CancellationToken::new(),
-            last_seq,
-            slot: Some(slot),
-        };
-        Ok(self.enter(turn, queue))
+        let (shown, first) = self.enter(turn, queue);
+        Ok((Turn { stored, ..shown }, first))
+    }
+
+    /// Stores a message before its turn begins.
+    async fn store(
+        self: &Arc<Self>,
+        new_turn: NewTurn,
+        turn: &mut PendingTurn,
+    ) -> Result<(), ChatError> {
+        let events = new_turn.events.clone();
+        let accepted = self.journal.accept(new_turn).await.inspect_err(|_| {
+            // It may have been stored all the same.
+            self.end_later(turn.run.clone());
+        })?;
+        turn.message.seq = accepted.seq;
+        turn.session_model = accepted.session.model;
+        turn.last_seq = events.last().map_or(0, |event| event.seq);
+        turn.log.publish(events);
+        Ok(())
     }
 
     fn new_turn(
@@ -318,7 +329,7 @@ impl ChatService {
         session: SessionId,
         request: SendMessage,
         busy: bool,
-        durability: Durability,
+        storing: Storing,
     ) -> NewTurn {
         let now = self.clock.now();
         let (run_id, message_id) = (self.ids.run_id(), self.ids.message_id());
@@ -356,7 +367,12 @@ impl ChatService {
             at: now,
             kind: RunEventKind::Started,
         };
-        let events = if busy { Vec::new() } else { vec![started] };
+        let (durability, events) = match storing {
+            Storing::First(durability) if busy => (durability, Vec::new()),
+            Storing::First(durability) => (durability, vec![started]),
+            // These come with those that follow.
+            Storing::Meanwhile | Storing::WithAnswer => (Durability::Flushed, Vec::new()),
+        };
         let session = Session::begin(session, caller.user.clone(), request.channel, now);
         NewTurn {
             session,
@@ -379,6 +395,7 @@ impl ChatService {
             run: run.id,
             session: run.session,
             created_at: run.created_at,
+            stored: None,
             stream: RunStream::live(log, self.journal.clone(), 0, false),
         };
         (shown, queue.enter(turn))
@@ -549,26 +566,4 @@ impl ChatService {
     pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Arc<RunLog>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// PostgreSQL's text cannot hold NUL characters; nobody means to say one.
-pub(super) fn without_nul(text: String) -> String {
-    if text.contains('\0') {
-        text.replace('\0', "\u{fffd}")
-    } else {
-        text
-    }
-}
-
-fn validate(request: &SendMessage) -> Result<(), ChatError> {
-    let error = if request.text.trim().is_empty() && request.images.is_empty() {
-        "cannot be empty".to_owned()
-    } else if request.text.chars().count() > MAX_TEXT {
-        format!("must not be longer than {MAX_TEXT} characters")
-    } else if request.images.len() > MAX_IMAGES {
-        format!("must not have more than {MAX_IMAGES} images")
-    } else {
-        return Ok(());
-    };
-    Err(ChatError::Invalid(FieldError::new("message", error)))
 }

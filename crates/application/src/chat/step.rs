@@ -7,7 +7,7 @@ use majordomo_domain::{RunEventKind, ToolCall};
 
 use super::draft::Draft;
 use super::end::End;
-use super::service::without_nul;
+use super::request::without_nul;
 use crate::ports::{FinishReason, ModelDelta, ModelError, ModelErrorKind, ModelStream};
 use crate::runs::JournalWriter;
 

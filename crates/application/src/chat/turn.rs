@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use majordomo_domain::{
-    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunStatus, ToolCall,
+    Hop, Message, MessageStatus, ModelRef, Outcome, Role, RunEventKind, RunId, RunStatus, ToolCall,
     ToolOutput,
 };
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +22,7 @@ use crate::memory::{AnsweredTurn, Embedding};
 use crate::models::{ModelsError, estimate_prompt_tokens};
 use crate::ports::{
     Answer, Durability, FinishReason, MessageWindow, ModelError, ModelMessage, ModelRequest,
-    RememberedId, ToolContext,
+    RememberedId, RepositoryError, ToolContext,
 };
 use crate::runs::JournalWriter;
 use crate::usage::{Ending, Payer, PlannedCall};
@@ -33,13 +33,12 @@ const ANSWER_SHARE: u64 = 4;
 impl ChatService {
     /// Runs a turn to its end. `Err` names the reason when the end could not be stored. At shutdown a turn that has shown
     /// nothing is left as it is: the next process runs it.
-    pub(super) async fn run_turn(&self, turn: PendingTurn) -> Result<(), &'static str> {
-        let mut writer = JournalWriter::new(
-            self.journal.clone(),
-            self.clock.clone(),
-            turn.log.clone(),
-            turn.last_seq,
-        );
+    pub(super) async fn run_turn(&self, mut turn: PendingTurn) -> Result<(), &'static str> {
+        let (journal, clock, log) = (self.journal.clone(), self.clock.clone(), turn.log.clone());
+        let mut writer = match turn.unstored.take() {
+            Some(unstored) => JournalWriter::storing(journal, clock, log, unstored),
+            None => JournalWriter::new(journal, clock, log, turn.last_seq),
+        };
         let mut draft = Draft::default();
         let deadline = Instant::now() + self.config().turn_timeout;
         let trace = traces::turn(&turn.run);
@@ -56,7 +55,14 @@ impl ChatService {
         traces::turn_ended(&trace, draft.usage, failure);
         if end.status == RunStatus::Interrupted && !writer.has_shown() {
             self.accounting.keep(draft.calls);
-            return Ok(());
+            return writer
+                .keep()
+                .await
+                .map_err(|error| cannot_be_stored(&turn.run.id, &error));
+        }
+        if writer.is_refused() {
+            self.accounting.keep(draft.calls);
+            return Err("storage");
         }
         self.finish_turn(turn, &mut writer, draft, end).await
     }
@@ -122,11 +128,7 @@ impl ChatService {
             let messages = [Some(question), told].into_iter().flatten();
             embedding.tell(&owner, messages.map(RememberedId::Turn));
         }
-        finished.map_err(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, %run, "the end of a run cannot be stored");
-            "storage"
-        })?;
+        finished.map_err(|error| cannot_be_stored(&run, &error))?;
         if let (Some(extraction), Some(turn)) = (self.extraction.get(), learnt) {
             extraction.note(turn);
         }
@@ -175,8 +177,9 @@ impl ChatService {
         writer: &mut JournalWriter,
         draft: &mut Draft,
     ) -> Result<End, End> {
-        let _permit = self.permits.acquire(&turn.run.owner).await;
-        if turn.last_seq == 0 {
+        writer.begin_storing()?;
+        let _permit = writer.beside(self.permits.acquire(&turn.run.owner)).await?;
+        if !writer.has_begun() {
             writer.start().await?;
         }
         let name = turn
@@ -250,9 +253,9 @@ impl ChatService {
         let reserve = asked.unwrap_or(window / ANSWER_SHARE).min(window / 2);
         let budget = window - reserve;
         if let Some(memory) = self.memory.get()
-            && let Some(recalled) = memory
-                .recall(&turn.caller, &turn.message.text, budget)
-                .await
+            && let Some(recalled) = writer
+                .beside(memory.recall(&turn.caller, &turn.message.text, budget))
+                .await?
         {
             draft.recalled.clone_from(&recalled.memories);
             writer.push(RunEventKind::Recalled(recalled.memories));
@@ -327,12 +330,12 @@ impl ChatService {
         let (options, config) = (&turn.run.options, self.config());
         let max_tokens = self.begin_call(turn, model, messages, draft).await?;
         let opened = self.models.open(&turn.caller, model, |model| ModelRequest {
-            tools: self.tools.specs(),
+            tools: self.tools.specs().clone(),
             temperature: options.temperature.or(config.temperature),
             max_tokens,
             ..ModelRequest::new(&model.model, messages.to_vec())
         });
-        let opened = match opened.await {
+        let opened = match writer.beside(opened).await? {
             Ok(opened) => opened,
             Err(error) => {
                 draft.close(Ending::Failed, self.clock.now());
@@ -445,6 +448,12 @@ impl ChatService {
         traces::tool_returned(&span, &output);
         output
     }
+}
+
+fn cannot_be_stored(run: &RunId, error: &RepositoryError) -> &'static str {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, %run, "the end of a run cannot be stored");
+    "storage"
 }
 
 /// Being stopped is what the user wanted; everything else is for the operator to know.

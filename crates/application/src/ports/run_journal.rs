@@ -66,6 +66,10 @@ pub trait RunJournal: Send + Sync {
     /// the run and its first events; the session's count, activity, and (from its first user message, unless chosen)
     /// its title follow. MUST return `Conflict` when the run or message id is taken.
     async fn accept(&self, turn: NewTurn) -> Result<Accepted, RepositoryError>;
+    /// Stores the turn that begins a session, with its end: what [`accept`](Self::accept) and [`finish`](Self::finish) do, in one
+    /// transaction, `Flushed`. All events are the answer's. MUST return `Conflict` when the id of the session, the run or a
+    /// message is taken.
+    async fn record(&self, turn: NewTurn, answer: Answer) -> Result<(), RepositoryError>;
     /// Marks a queued run as running with its first events, `Written`.
     async fn start(&self, run: &RunId, events: Vec<RunEvent>) -> Result<(), RepositoryError>;
     /// Appends events. Appending an event with a `seq` that is taken MUST fail with `Conflict`.

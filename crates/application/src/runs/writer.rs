@@ -1,6 +1,6 @@
 //! Writes a run's events: journal first, then the watchers.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,13 @@ use majordomo_domain::{RunEvent, RunEventKind};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::log::RunLog;
-use crate::ports::{Answer, Clock, Durability, RepositoryError, RunJournal};
+use super::unstored::Unstored;
+use crate::ports::{Answer, Clock, Durability, NewTurn, RepositoryError, RunJournal};
 
 /// How long events nobody waits for may stay out of the journal.
 const LINGER: Duration = Duration::from_millis(100);
+/// How long a turn that is to be stored with its answer may stay out of the journal.
+const HOLD: Duration = Duration::from_millis(20);
 /// Events that wait for the journal before no more are taken.
 const FULL: usize = 1024;
 /// Pauses between tries to store the end of a run while storage does not answer.
@@ -43,6 +46,8 @@ pub(crate) struct JournalWriter {
     clock: Arc<dyn Clock>,
     log: Arc<RunLog>,
     next_seq: u64,
+    /// The turn itself, where it is not stored yet: it is stored with the first events.
+    unstored: Option<Unstored>,
     pending: Vec<RunEvent>,
     since: Option<Instant>,
     /// Ends when the oldest of `pending` has waited long enough. Kept from one piece of an answer to the next: arming a
@@ -67,6 +72,7 @@ impl JournalWriter {
             clock,
             log,
             next_seq: last_seq + 1,
+            unstored: None,
             pending: Vec::new(),
             since: None,
             linger: None,
@@ -74,6 +80,33 @@ impl JournalWriter {
             in_doubt: false,
             shown: false,
         }
+    }
+
+    /// A writer that stores a turn, too.
+    pub(crate) fn storing(
+        journal: Arc<dyn RunJournal>,
+        clock: Arc<dyn Clock>,
+        log: Arc<RunLog>,
+        unstored: Unstored,
+    ) -> Self {
+        let mut writer = Self::new(journal, clock, log, 0);
+        writer.unstored = Some(unstored);
+        writer.push(RunEventKind::Started);
+        writer
+    }
+
+    /// Begins to store the turn whose sender waits for that, where there is one. It is stored while the writer is polled.
+    pub(crate) fn begin_storing(&mut self) -> Result<(), RepositoryError> {
+        if self.unstored.as_ref().is_some_and(Unstored::is_awaited) {
+            self.begin(Act::Append(Durability::Flushed));
+            return self.settle().now_or_never().unwrap_or(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Whether the turn was not stored and its sender knows.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.unstored.as_ref().is_some_and(Unstored::is_refused)
     }
 
     /// Queues an event. Nothing is written until [`progress`](Self::progress) or [`flush`](Self::flush) is polled.
@@ -98,6 +131,11 @@ impl JournalWriter {
         self.pending.len() >= FULL
     }
 
+    /// Whether the run has begun, as far as its events tell.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.next_seq > 1
+    }
+
     /// Whether an event was queued that shows something of the answer.
     pub(crate) const fn has_shown(&self) -> bool {
         self.shown
@@ -110,7 +148,8 @@ impl JournalWriter {
                 && !self.log.is_watched()
                 && !self.is_full()
             {
-                let arm = || Box::pin(sleep_until(since + LINGER));
+                let patience = self.unstored.as_ref().map_or(LINGER, |_| HOLD);
+                let arm = || Box::pin(sleep_until(since + patience));
                 self.linger.get_or_insert_with(arm).as_mut().await;
             }
             self.begin(Act::Append(Durability::Written));
@@ -125,6 +164,29 @@ impl JournalWriter {
             self.begin(Act::Append(durability));
         }
         self.settle().await
+    }
+
+    /// Waits for `work`, which is not the journal's, while what is queued is written. Cancel safe where `work` is.
+    pub(crate) async fn beside<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, RepositoryError> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                written = self.progress(), if !self.is_idle() => written?,
+            }
+        }
+    }
+
+    /// Stores the turn itself, where it is not yet. Cancel safe.
+    pub(crate) async fn keep(&mut self) -> Result<(), RepositoryError> {
+        if self.unstored.is_some() {
+            self.flush(Durability::Flushed).await?;
+        }
+        Ok(())
     }
 
     /// Begins a run that has waited. Cancel safe.
@@ -145,7 +207,7 @@ impl JournalWriter {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, run = %answer.run, "a piece of a journal was not stored at once");
         }
-        if self.next_seq == 1 {
+        if !self.has_begun() {
             self.push(RunEventKind::Started);
         }
         self.push(last);
@@ -179,7 +241,15 @@ impl JournalWriter {
             events,
             ..answer.clone()
         };
-        self.journal.finish(answer).await
+        match &self.unstored {
+            Some(unstored) => {
+                let turn = unstored.turn.clone();
+                self.journal.record(turn, answer).await?;
+            }
+            None => self.journal.finish(answer).await?,
+        }
+        self.note_stored();
+        Ok(())
     }
 
     /// Finds out which of the pending events are in the journal already, and shows them.
@@ -191,6 +261,9 @@ impl JournalWriter {
         let run = &self.log.run().id;
         let stored = self.journal.events(run, first.seq - 1, limit).await?;
         let known = |(ours, theirs): &(&RunEvent, &RunEvent)| ours == theirs;
+        if !stored.is_empty() {
+            self.note_stored();
+        }
         let count = self.pending.iter().zip(&stored).take_while(known).count();
         // The last event is stored with the end of the run or not at all, and storing that again changes nothing.
         let count = count.min(self.pending.len() - 1);
@@ -205,15 +278,31 @@ impl JournalWriter {
         self.linger = None;
         let journal = self.journal.clone();
         let run = self.log.run().id.clone();
+        let unstored = self.unstored.as_ref().map(|unstored| unstored.turn.clone());
         let write = async move {
             let copy = events.clone();
-            let result = match act {
-                Act::Start => journal.start(&run, copy).await,
-                Act::Append(durability) => journal.append(&run, copy, durability).await,
+            let result = match (act, unstored) {
+                (Act::Append(durability), Some(turn)) => {
+                    let turn = NewTurn {
+                        events: copy,
+                        durability,
+                        ..turn
+                    };
+                    journal.accept(turn).await.map(drop)
+                }
+                (Act::Append(durability), None) => journal.append(&run, copy, durability).await,
+                (Act::Start, _) => journal.start(&run, copy).await,
             };
             (events, result)
         };
         self.in_flight = Some(write.boxed());
+    }
+
+    /// The turn itself is stored.
+    fn note_stored(&mut self) {
+        if let Some(unstored) = self.unstored.take() {
+            unstored.accept();
+        }
     }
 
     async fn settle(&mut self) -> Result<(), RepositoryError> {
@@ -223,8 +312,12 @@ impl JournalWriter {
         let (mut events, result) = write.await;
         self.in_flight = None;
         if result.is_ok() {
+            self.note_stored();
             self.log.publish(events);
         } else {
+            if let Some(unstored) = &mut self.unstored {
+                unstored.refuse();
+            }
             events.append(&mut self.pending);
             self.pending = events;
             self.in_doubt = true;

@@ -8,29 +8,10 @@ use majordomo_application::ports::{
     MessageWindow, RunJournal, SessionRepository, Tool, ToolContext, ToolError, ToolSpec,
 };
 use majordomo_domain::{Message, MessageStatus, Outcome, RunEvent, RunEventKind, RunStatus};
-use majordomo_testkit::{FailingStore, Gate, InMemoryStore, Script, SequentialIds, Stores};
+use majordomo_testkit::{Gate, Script, SequentialIds};
 use serde_json::{Value, json};
 
-use crate::support::{Options, World, alice, config, drain, pieces, say, session};
-
-/// A world whose journal can be made to fail.
-struct Shaky {
-    world: World,
-    journal: Arc<FailingStore>,
-}
-
-fn shaky(scripts: impl IntoIterator<Item = Script>, config: AgentConfig) -> Shaky {
-    let store: Arc<InMemoryStore> = Arc::default();
-    let journal = Arc::new(FailingStore::around(&Stores::of(store.clone())));
-    let options = Options {
-        store,
-        journal: Some(journal.clone()),
-        config,
-        ..Options::default()
-    };
-    let world = World::with(scripts, options);
-    Shaky { world, journal }
-}
+use crate::support::{Options, Shaky, World, alice, config, drain, pieces, say, session, shaky};
 
 impl World {
     async fn idle(&self) {

@@ -16,7 +16,9 @@ use majordomo_domain::{
     Channel, CredentialKind, ModelRef, RunEvent, RunEventKind, RunOptions, Scopes, SessionId,
     UserId, UserRole,
 };
-use majordomo_testkit::{FixedClock, InMemoryStore, Script, ScriptedModel, SequentialIds};
+use majordomo_testkit::{
+    FailingStore, FixedClock, InMemoryStore, Script, ScriptedModel, SequentialIds, Stores,
+};
 
 /// Services, and what stands behind them.
 pub(crate) struct World {
@@ -135,6 +137,25 @@ impl World {
             sessions,
         }
     }
+}
+
+/// A world whose journal can be made to fail.
+pub(crate) struct Shaky {
+    pub(crate) world: World,
+    pub(crate) journal: Arc<FailingStore>,
+}
+
+pub(crate) fn shaky(scripts: impl IntoIterator<Item = Script>, config: AgentConfig) -> Shaky {
+    let store: Arc<InMemoryStore> = Arc::default();
+    let journal = Arc::new(FailingStore::around(&Stores::of(store.clone())));
+    let options = Options {
+        store,
+        journal: Some(journal.clone()),
+        config,
+        ..Options::default()
+    };
+    let world = World::with(scripts, options);
+    Shaky { world, journal }
 }
 
 pub(crate) fn alice() -> Caller {

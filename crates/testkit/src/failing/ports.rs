@@ -117,6 +117,11 @@ impl RunJournal for FailingStore {
         self.call("journal.accept", self.journal.accept(turn)).await
     }
 
+    async fn record(&self, turn: NewTurn, answer: Answer) -> Result<(), RepositoryError> {
+        self.call("journal.record", self.journal.record(turn, answer))
+            .await
+    }
+
     async fn start(&self, run: &RunId, events: Vec<RunEvent>) -> Result<(), RepositoryError> {
         self.call("journal.start", self.journal.start(run, events))
             .await

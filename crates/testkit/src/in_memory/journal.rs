@@ -60,6 +60,23 @@ impl RunJournal for InMemoryStore {
         })
     }
 
+    async fn record(&self, turn: NewTurn, answer: Answer) -> Result<(), RepositoryError> {
+        let key = (turn.session.owner.clone(), turn.session.id.clone());
+        let answered = answer.message.as_ref();
+        let taken = answered.is_some_and(|message| self.state().knows_message(&message.id));
+        if taken || self.state().conversations.contains_key(&key) {
+            return Err(RepositoryError::Conflict);
+        }
+        let events = Vec::new();
+        let mut journal = Journal {
+            run: turn.run.clone(),
+            events: Vec::new(),
+        };
+        journal.append(answer.events.clone())?;
+        self.accept(NewTurn { events, ..turn }).await?;
+        self.finish(answer).await
+    }
+
     async fn start(&self, run: &RunId, events: Vec<RunEvent>) -> Result<(), RepositoryError> {
         let mut state = self.state();
         let journal = state.journal_mut(run)?;

@@ -21,6 +21,7 @@ fn every_case_is_listed_in_the_macro() {
         include_str!("../../src/contract/journal.rs"),
         include_str!("../../src/contract/events.rs"),
         include_str!("../../src/contract/finishing.rs"),
+        include_str!("../../src/contract/recording.rs"),
         include_str!("../../src/contract/search.rs"),
         include_str!("../../src/contract/snippets.rs"),
         include_str!("../../src/contract/api_keys.rs"),
