@@ -21,6 +21,7 @@ mod credentials;
 mod cross_door;
 mod disk;
 mod documents;
+mod forward_proxy;
 mod hostile_input;
 mod isolation;
 mod kill;

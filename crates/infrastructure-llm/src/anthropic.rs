@@ -4,8 +4,8 @@ mod decoder;
 mod request;
 
 use async_trait::async_trait;
+use http::Uri;
 use majordomo_application::ports::{ChatModel, ModelError, ModelInfo, ModelRequest, ModelStream};
-use reqwest::Url;
 use serde::Deserialize;
 
 use crate::answer::{AnswerParser, answer_stream};
@@ -19,8 +19,8 @@ const PROTOCOL_VERSION: &str = "2023-06-01";
 /// A provider that speaks Anthropic's Messages protocol.
 pub struct AnthropicChatModel {
     http: HttpClient,
-    messages: Url,
-    models: Url,
+    messages: Uri,
+    models: Uri,
 }
 
 impl AnthropicChatModel {
@@ -31,15 +31,15 @@ impl AnthropicChatModel {
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
         let http = HttpClient::new(config, &KeyHeader::Named("x-api-key"))?
             .with_header("anthropic-version", PROTOCOL_VERSION);
-        let url = |path| {
-            http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
+        let uri = |path| {
+            http.uri(path).ok_or_else(|| ProviderConfigError::BaseUrl {
                 name: config.name.clone(),
             })
         };
         Ok(Self {
-            messages: url("messages")?,
+            messages: uri("messages")?,
             // The largest page there is.
-            models: url("models?limit=1000")?,
+            models: uri("models?limit=1000")?,
             http,
         })
     }

@@ -114,10 +114,4 @@ pub enum ProviderConfigError {
         /// What the TLS library says.
         reason: String,
     },
-    /// The HTTP client cannot be built.
-    #[error("provider {name}: the HTTP client cannot be built")]
-    Client {
-        /// The provider's configured name.
-        name: String,
-    },
 }

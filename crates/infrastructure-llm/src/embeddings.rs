@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::Uri;
 use majordomo_application::ports::{
     Embedder, EmbeddingModel, EmbeddingRole, Embeddings, ModelError, ModelErrorKind,
 };
-use reqwest::Url;
 use serde::Serialize;
 
 use crate::failure::Failures;
@@ -40,7 +40,7 @@ pub(crate) trait EmbeddingProtocol: Send + Sync + 'static {
 /// An embedding model of a provider that speaks `P`.
 pub(crate) struct RemoteEmbedder<P> {
     http: Arc<HttpClient>,
-    url: Option<Url>,
+    url: Option<Uri>,
     called: String,
     model: EmbeddingModel,
     protocol: PhantomData<P>,
@@ -48,7 +48,7 @@ pub(crate) struct RemoteEmbedder<P> {
 
 impl<P: EmbeddingProtocol> RemoteEmbedder<P> {
     /// `model`, asked at `url`; none where no model can have this name.
-    pub(crate) fn new(http: &Arc<HttpClient>, url: Option<Url>, model: EmbeddingModel) -> Self {
+    pub(crate) fn new(http: &Arc<HttpClient>, url: Option<Uri>, model: EmbeddingModel) -> Self {
         Self {
             http: http.clone(),
             url,

@@ -10,9 +10,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::HeaderMap;
+use hyper_util::client::legacy::Error as ClientError;
 use majordomo_application::ports::{ModelError, ModelErrorKind};
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::config::ProviderKey;
@@ -76,11 +77,8 @@ impl Failures {
     }
 
     /// The request failed before any answer.
-    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> ModelError {
+    pub(crate) fn unreachable(&self, error: &ClientError) -> ModelError {
         let words = transport_words(error);
-        if error.is_timeout() && !error.is_connect() {
-            return self.error(ModelErrorKind::Timeout, words);
-        }
         self.error(
             ModelErrorKind::Unavailable,
             format_args!("cannot be reached: {words}"),
@@ -146,7 +144,7 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 /// What went wrong on the way, without addresses: they may be private.
-fn transport_words(error: &reqwest::Error) -> String {
+fn transport_words(error: &ClientError) -> String {
     let mut cause = error.source();
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<io::Error>() {
@@ -158,9 +156,7 @@ fn transport_words(error: &reqwest::Error) -> String {
         }
         cause = current.source();
     }
-    if error.is_timeout() {
-        "no connection in time".to_owned()
-    } else if error.is_connect() {
+    if error.is_connect() {
         "no connection".to_owned()
     } else {
         "the connection was closed before an answer came".to_owned()
@@ -170,7 +166,10 @@ fn transport_words(error: &reqwest::Error) -> String {
 /// Layers of the connection wrap one IO error in another; the innermost tells.
 fn io_words(error: &io::Error) -> String {
     let Some(inner) = error.get_ref() else {
-        return error.kind().to_string();
+        return match error.kind() {
+            io::ErrorKind::TimedOut => "no connection in time".to_owned(),
+            kind => kind.to_string(),
+        };
     };
     if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
         return format!("TLS failed: {tls}");

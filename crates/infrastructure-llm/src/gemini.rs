@@ -7,22 +7,22 @@ mod request;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::Uri;
 use majordomo_application::ports::{
     ChatModel, EmbeddingProvider, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
 };
-use reqwest::Url;
 use serde::Deserialize;
+use url::Url;
 
 use crate::answer::{AnswerParser, answer_stream};
 use crate::config::{ProviderConfig, ProviderConfigError};
 use crate::framing::Framing;
-use crate::http::{HttpClient, KeyHeader, after};
+use crate::http::{HttpClient, KeyHeader, after, uri};
 
 /// A provider that speaks Google's Gemini protocol.
 pub struct GeminiChatModel {
     http: Arc<HttpClient>,
-    base: Url,
-    models: Url,
+    models: Uri,
 }
 
 impl GeminiChatModel {
@@ -33,17 +33,12 @@ impl GeminiChatModel {
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
         let http = HttpClient::new(config, &KeyHeader::Named("x-goog-api-key"))?;
         let http = Arc::new(http);
-        let url = |path| {
-            http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
-                name: config.name.clone(),
-            })
-        };
-        Ok(Self {
-            base: url("")?,
-            // The largest page there is.
-            models: url("models?pageSize=1000")?,
-            http,
-        })
+        // The largest page there is.
+        let models = http.uri("models?pageSize=1000");
+        let models = models.ok_or_else(|| ProviderConfigError::BaseUrl {
+            name: config.name.clone(),
+        })?;
+        Ok(Self { http, models })
     }
 
     /// A parser for the raw bytes of one streamed answer of this provider.
@@ -54,17 +49,17 @@ impl GeminiChatModel {
     }
 
     /// Where `model` streams.
-    fn stream_url(&self, model: &str) -> Option<Url> {
+    fn stream_uri(&self, model: &str) -> Option<Uri> {
         let mut url = self.method_url(model, "streamGenerateContent")?;
         url.set_query(Some("alt=sse"));
-        Some(url)
+        uri(&url)
     }
 
     /// Where `model` is asked for `method`. Its name is part of the path, so it must be one: `gemini-...`, `models/...`
     /// or `tunedModels/...`.
     fn method_url(&self, model: &str, method: &str) -> Option<Url> {
         let (collection, name) = collection_and_name(model)?;
-        let mut url = self.base.clone();
+        let mut url = self.http.base_url().clone();
         url.path_segments_mut()
             .ok()?
             .pop_if_empty()
@@ -84,12 +79,12 @@ fn collection_and_name(model: &str) -> Option<(&str, &str)> {
 #[async_trait]
 impl ChatModel for GeminiChatModel {
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
-        let url = self.stream_url(&request.model).ok_or_else(|| {
+        let uri = self.stream_uri(&request.model).ok_or_else(|| {
             let failures = self.http.failures();
             failures.error(ModelErrorKind::Invalid, "this is no name of a model")
         })?;
         let body = request::GenerateBody::new(&request);
-        let body = self.http.post_for_stream(&url, &body).await?;
+        let body = self.http.post_for_stream(&uri, &body).await?;
         Ok(answer_stream(body, self.answer_parser()))
     }
 

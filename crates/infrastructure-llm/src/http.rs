@@ -2,26 +2,36 @@
 //! typed errors. Keys travel in headers marked as sensitive and never in addresses.
 
 mod clients;
+mod connector;
 mod guarded_body;
 mod tls;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    USER_AGENT,
+};
+use http::{Method, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use majordomo_application::ports::ModelError;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Request, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use crate::config::{ProviderConfig, ProviderConfigError, ProviderKey};
 use crate::failure::Failures;
 use clients::{Clients, Recipe};
+use connector::Proxy;
 
 pub(crate) use guarded_body::GuardedBody;
 
+/// How the server calls itself to providers.
+const NAME: &str = concat!("majordomo/", env!("CARGO_PKG_VERSION"));
 /// Largest answer that is read as a whole.
 const MAX_WHOLE_BYTES: usize = 64 * 1024 * 1024;
 /// As much of an error body as is read.
@@ -40,7 +50,7 @@ pub(crate) enum KeyHeader {
 /// The client of one provider.
 pub(crate) struct HttpClient {
     clients: Clients,
-    base_url: String,
+    base_url: Url,
     headers: HeaderMap,
     failures: Failures,
     connect_timeout: Duration,
@@ -54,7 +64,12 @@ impl HttpClient {
         key_header: &KeyHeader,
     ) -> Result<Self, ProviderConfigError> {
         let base_url = checked_base_url(config)?;
+        let address = uri(&base_url).ok_or_else(|| wrong_base_url(config))?;
+        // A proxy of the environment is used, but not to reach this very machine.
+        let proxy = Proxy::of(&address).filter(|_| !is_loopback(&base_url));
         let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(NAME));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = &config.api_key {
             let (name, value) =
@@ -63,18 +78,23 @@ impl HttpClient {
                 })?;
             headers.insert(name, value);
         }
+        let secure = base_url.scheme() == "https";
+        if let Some(credentials) = proxy.as_ref().and_then(Proxy::credentials)
+            && !secure
+        {
+            headers.insert(PROXY_AUTHORIZATION, credentials);
+        }
         let recipe = Recipe {
-            tls: tls::client_config(config, base_url.scheme() == "https")?,
+            tls: tls::client_config(
+                config,
+                secure || proxy.as_ref().is_some_and(Proxy::needs_tls),
+            )?,
             connect_timeout: config.connect_timeout,
-            // A proxy of the environment (HTTPS_PROXY ...) is used, but not to reach this very machine.
-            direct: is_loopback(&base_url),
+            proxy,
         };
-        let clients = Clients::new(recipe).map_err(|_| ProviderConfigError::Client {
-            name: config.name.clone(),
-        })?;
         Ok(Self {
-            clients,
-            base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+            clients: Clients::new(recipe),
+            base_url,
             headers,
             failures: Failures::new(&config.name, config.api_key.clone()),
             connect_timeout: config.connect_timeout,
@@ -100,9 +120,15 @@ impl HttpClient {
         self.connect_timeout
     }
 
+    /// The address below which the provider's protocol begins.
+    pub(crate) const fn base_url(&self) -> &Url {
+        &self.base_url
+    }
+
     /// The address of `path` (without a leading slash) at this provider.
-    pub(crate) fn url(&self, path: &str) -> Option<Url> {
-        Url::parse(&format!("{}/{path}", self.base_url)).ok()
+    pub(crate) fn uri(&self, path: &str) -> Option<Uri> {
+        let base = self.base_url.as_str().trim_end_matches('/');
+        format!("{base}/{path}").parse().ok()
     }
 
     pub(crate) const fn total_timeout(&self) -> Duration {
@@ -118,38 +144,36 @@ impl HttpClient {
     /// whole answer is limited by `deadline`.
     pub(crate) async fn post(
         &self,
-        url: &Url,
+        uri: &Uri,
         body: Bytes,
         awaiting_stream: bool,
         deadline: Instant,
-    ) -> Result<Response, ModelError> {
+    ) -> Result<Response<Incoming>, ModelError> {
         let (until, limit) = if awaiting_stream && self.idle_timeout < self.total_timeout {
             (after(self.idle_timeout), self.idle_timeout)
         } else {
             (deadline, self.total_timeout)
         };
-        let mut request = Request::new(Method::POST, url.clone());
-        request.headers_mut().clone_from(&self.headers);
-        *request.body_mut() = Some(body.into());
+        let request = self.request(Method::POST, uri, body);
         self.send(request, until, limit).await
     }
 
     /// Posts a request whose answer is a stream and returns the guarded body.
     pub(crate) async fn post_for_stream(
         &self,
-        url: &Url,
+        uri: &Uri,
         body: &impl Serialize,
     ) -> Result<GuardedBody, ModelError> {
         let body = self.encode(body)?;
         let deadline = self.deadline();
-        let response = self.post(url, body, true, deadline).await?;
+        let response = self.post(uri, body, true, deadline).await?;
         Ok(self.guard(response, deadline))
     }
 
     /// The body of `response`, piece by piece, guarded by the idle timeout and by `deadline`.
-    pub(crate) fn guard(&self, response: Response, deadline: Instant) -> GuardedBody {
+    pub(crate) fn guard(&self, response: Response<Incoming>, deadline: Instant) -> GuardedBody {
         GuardedBody::new(
-            response,
+            response.into_body(),
             self.failures.clone(),
             self.idle_timeout,
             deadline,
@@ -161,57 +185,54 @@ impl HttpClient {
     /// `deadline`.
     pub(crate) async fn whole(
         &self,
-        response: Response,
+        response: Response<Incoming>,
         deadline: Instant,
         limit: Duration,
     ) -> Result<Bytes, ModelError> {
         timeout_at(deadline, read_up_to(response, MAX_WHOLE_BYTES))
             .await
             .map_err(|_| self.failures.timeout(limit))?
-            .map_err(|_| self.failures.broke_off())?
-            .ok_or_else(|| self.failures.malformed("the answer is too large"))
+            .map_err(|unread| match unread {
+                Unread::TooLong => self.failures.malformed("the answer is too large"),
+                Unread::BrokeOff => self.failures.broke_off(),
+            })
     }
 
     /// Fetches a small JSON document until `until`.
     pub(crate) async fn get_json<T: DeserializeOwned>(
         &self,
-        url: &Url,
+        uri: &Uri,
         until: Instant,
     ) -> Result<T, ModelError> {
-        let mut request = Request::new(Method::GET, url.clone());
-        request.headers_mut().clone_from(&self.headers);
+        let request = self.request(Method::GET, uri, Bytes::new());
         self.fetch_json(request, until).await
     }
 
     /// Posts JSON and reads a small JSON document until `until`.
     pub(crate) async fn post_json<T: DeserializeOwned>(
         &self,
-        url: &Url,
+        uri: &Uri,
         body: &impl Serialize,
         until: Instant,
     ) -> Result<T, ModelError> {
-        let mut request = Request::new(Method::POST, url.clone());
-        request.headers_mut().clone_from(&self.headers);
-        *request.body_mut() = Some(self.encode(body)?.into());
+        let request = self.request(Method::POST, uri, self.encode(body)?);
         self.fetch_json(request, until).await
     }
 
     /// Posts JSON and reads the whole answer within `limit`.
     pub(crate) async fn post_within(
         &self,
-        url: &Url,
+        uri: &Uri,
         body: Bytes,
         limit: Duration,
     ) -> Result<Bytes, ModelError> {
-        let mut request = Request::new(Method::POST, url.clone());
-        request.headers_mut().clone_from(&self.headers);
-        *request.body_mut() = Some(body.into());
+        let request = self.request(Method::POST, uri, body);
         self.fetch(request, after(limit), limit).await
     }
 
     async fn fetch_json<T: DeserializeOwned>(
         &self,
-        request: Request,
+        request: Request<Full<Bytes>>,
         until: Instant,
     ) -> Result<T, ModelError> {
         let bytes = self.fetch(request, until, self.connect_timeout).await?;
@@ -221,7 +242,7 @@ impl HttpClient {
     /// The whole answer. `limit` is the wait that ends at `until`.
     async fn fetch(
         &self,
-        request: Request,
+        request: Request<Full<Bytes>>,
         until: Instant,
         limit: Duration,
     ) -> Result<Bytes, ModelError> {
@@ -236,13 +257,21 @@ impl HttpClient {
         })
     }
 
+    fn request(&self, method: Method, uri: &Uri, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.clone();
+        request.headers_mut().clone_from(&self.headers);
+        request
+    }
+
     async fn send(
         &self,
-        request: Request,
+        request: Request<Full<Bytes>>,
         until: Instant,
         limit: Duration,
-    ) -> Result<Response, ModelError> {
-        let response = timeout_at(until, self.clients.get().execute(request))
+    ) -> Result<Response<Incoming>, ModelError> {
+        let response = timeout_at(until, self.clients.get().request(request))
             .await
             .map_err(|_| self.failures.timeout(limit))?
             .map_err(|error| self.failures.unreachable(&error))?;
@@ -253,7 +282,7 @@ impl HttpClient {
         let until = after(ERROR_BODY_TIMEOUT).min(until);
         let body = timeout_at(until, read_up_to(response, MAX_ERROR_BYTES)).await;
         // An error body that is missing, slow or too long says nothing; the status still does.
-        let body = body.ok().and_then(Result::ok).flatten().unwrap_or_default();
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
         Err(self.failures.refusal(status, &headers, &body))
     }
 }
@@ -265,31 +294,38 @@ pub(crate) fn after(wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or_else(|| now + NEVER)
 }
 
-/// All of the body, or `None` when it is longer than `limit`.
-async fn read_up_to(mut response: Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
-    let Some(first) = response.chunk().await? else {
-        return Ok(Some(Bytes::new()));
-    };
-    let Some(second) = response.chunk().await? else {
-        return Ok((first.len() <= limit).then_some(first));
-    };
-    let mut whole = BytesMut::with_capacity((first.len() + second.len()).min(limit));
-    let mut next = Some(second);
-    whole.extend_from_slice(&first);
-    while let Some(piece) = next {
-        if whole.len() + piece.len() > limit {
-            return Ok(None);
+/// Why a body was not read.
+enum Unread {
+    TooLong,
+    BrokeOff,
+}
+
+/// All of the body, without a copy where it arrives in one piece.
+async fn read_up_to(response: Response<Incoming>, limit: usize) -> Result<Bytes, Unread> {
+    let body = Limited::new(response.into_body(), limit).collect().await;
+    let body = body.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Unread::TooLong
+        } else {
+            Unread::BrokeOff
         }
-        whole.extend_from_slice(&piece);
-        next = response.chunk().await?;
+    })?;
+    Ok(body.to_bytes())
+}
+
+/// The same address, as requests name it.
+pub(crate) fn uri(url: &Url) -> Option<Uri> {
+    url.as_str().parse().ok()
+}
+
+fn wrong_base_url(config: &ProviderConfig) -> ProviderConfigError {
+    ProviderConfigError::BaseUrl {
+        name: config.name.clone(),
     }
-    Ok(Some(whole.freeze()))
 }
 
 fn checked_base_url(config: &ProviderConfig) -> Result<Url, ProviderConfigError> {
-    let wrong = || ProviderConfigError::BaseUrl {
-        name: config.name.clone(),
-    };
+    let wrong = || wrong_base_url(config);
     let url = Url::parse(config.base_url.trim()).map_err(|_| wrong())?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(ProviderConfigError::CredentialsInUrl {

@@ -8,10 +8,10 @@ mod request;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::Uri;
 use majordomo_application::ports::{
     ChatModel, EmbeddingProvider, ModelError, ModelErrorKind, ModelInfo, ModelRequest, ModelStream,
 };
-use reqwest::Url;
 
 use crate::answer::{AnswerParser, answer_stream};
 use crate::config::{ProviderConfig, ProviderConfigError};
@@ -21,10 +21,10 @@ use crate::http::{HttpClient, KeyHeader};
 /// An Ollama server.
 pub struct OllamaChatModel {
     http: Arc<HttpClient>,
-    chat: Url,
-    embed: Url,
-    tags: Url,
-    show: Url,
+    chat: Uri,
+    embed: Uri,
+    tags: Uri,
+    show: Uri,
 }
 
 impl OllamaChatModel {
@@ -34,16 +34,16 @@ impl OllamaChatModel {
     /// An adapter for the server. Fails on an address or key that cannot be used.
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
         let http = Arc::new(HttpClient::new(config, &KeyHeader::Bearer)?);
-        let url = |path| {
-            http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
+        let uri = |path| {
+            http.uri(path).ok_or_else(|| ProviderConfigError::BaseUrl {
                 name: config.name.clone(),
             })
         };
         Ok(Self {
-            chat: url("api/chat")?,
-            embed: url("api/embed")?,
-            tags: url("api/tags")?,
-            show: url("api/show")?,
+            chat: uri("api/chat")?,
+            embed: uri("api/embed")?,
+            tags: uri("api/tags")?,
+            show: uri("api/show")?,
             http,
         })
     }

@@ -9,10 +9,10 @@ mod request;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::Uri;
 use majordomo_application::ports::{
     ChatModel, CompletionRelay, EmbeddingProvider, ModelError, ModelInfo, ModelRequest, ModelStream,
 };
-use reqwest::Url;
 use serde::Deserialize;
 
 use crate::answer::{AnswerParser, answer_stream};
@@ -28,9 +28,9 @@ const MAX_MODELS: usize = 1000;
 /// A provider that speaks OpenAI's chat-completions protocol.
 pub struct OpenAiChatModel {
     http: Arc<HttpClient>,
-    completions: Url,
-    embeddings: Url,
-    models: Url,
+    completions: Uri,
+    embeddings: Uri,
+    models: Uri,
 }
 
 impl OpenAiChatModel {
@@ -40,15 +40,15 @@ impl OpenAiChatModel {
     /// An adapter for the provider. Fails on an address or key that cannot be used.
     pub fn new(config: &ProviderConfig) -> Result<Self, ProviderConfigError> {
         let http = Arc::new(HttpClient::new(config, &KeyHeader::Bearer)?);
-        let url = |path| {
-            http.url(path).ok_or_else(|| ProviderConfigError::BaseUrl {
+        let uri = |path| {
+            http.uri(path).ok_or_else(|| ProviderConfigError::BaseUrl {
                 name: config.name.clone(),
             })
         };
         Ok(Self {
-            completions: url("chat/completions")?,
-            embeddings: url("embeddings")?,
-            models: url("models")?,
+            completions: uri("chat/completions")?,
+            embeddings: uri("embeddings")?,
+            models: uri("models")?,
             http,
         })
     }

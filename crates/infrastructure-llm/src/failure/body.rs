@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use majordomo_application::ports::ModelErrorKind;
-use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::retry_after::parse_seconds;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{GeminiChatModel, collection_and_name};
 use crate::embeddings::{EmbeddingProtocol, Question, RemoteEmbedder};
 use crate::failure::Failures;
+use crate::http::uri;
 
 /// How Gemini embeds.
 struct GeminiEmbeddings;
@@ -18,8 +19,9 @@ struct GeminiEmbeddings;
 impl EmbeddingProvider for GeminiChatModel {
     fn embedder(&self, model: EmbeddingModel) -> Arc<dyn Embedder> {
         let url = self.method_url(&model.name, "batchEmbedContents");
+        let uri = url.as_ref().and_then(uri);
         Arc::new(RemoteEmbedder::<GeminiEmbeddings>::new(
-            &self.http, url, model,
+            &self.http, uri, model,
         ))
     }
 }

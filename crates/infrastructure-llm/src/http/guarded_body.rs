@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use http_body_util::BodyDataStream;
+use hyper::body::Incoming;
 use majordomo_application::ports::ModelError;
-use reqwest::Response;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::failure::Failures;
@@ -19,7 +19,7 @@ use super::after;
 /// The pieces of a body as they arrive. Ends with an error when the upstream is silent for the idle timeout, when the
 /// deadline passes, or when the connection breaks. Dropping it closes the connection.
 pub(crate) struct GuardedBody {
-    pieces: BoxStream<'static, reqwest::Result<Bytes>>,
+    pieces: BodyDataStream<Incoming>,
     failures: Failures,
     idle: Duration,
     deadline: Instant,
@@ -33,14 +33,14 @@ pub(crate) struct GuardedBody {
 
 impl GuardedBody {
     pub(crate) fn new(
-        response: Response,
+        body: Incoming,
         failures: Failures,
         idle: Duration,
         deadline: Instant,
         total: Duration,
     ) -> Self {
         Self {
-            pieces: response.bytes_stream().boxed(),
+            pieces: BodyDataStream::new(body),
             failures,
             idle,
             deadline,

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use http::Response;
+use http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
 use majordomo_application::ports::{CompletionRelay, ModelError, RelayBody, RelayResponse};
-use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
 
 use super::OpenAiChatModel;
 use super::request::is_reasoning_model;
@@ -37,7 +38,7 @@ impl CompletionRelay for OpenAiChatModel {
     }
 }
 
-fn content_type(response: &Response, stream: bool) -> String {
+fn content_type(response: &Response<Incoming>, stream: bool) -> String {
     let told = response.headers().get(CONTENT_TYPE);
     let default = if stream {
         "text/event-stream"
