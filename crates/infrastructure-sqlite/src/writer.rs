@@ -22,8 +22,8 @@ use crate::queue::Queue;
 
 /// Most writes in one transaction.
 const MAX_GROUP: usize = 256;
-/// After how many writes the search index is brought up to date.
-const INDEX_AFTER: usize = 64;
+/// After how many writes the search index is brought up to date: about one batch of messages.
+const INDEX_AFTER: usize = 32;
 /// After how much idleness it is.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -99,7 +99,7 @@ enum Tried {
 pub(crate) struct Writer {
     conn: Conn,
     durability: Durability,
-    /// Writes since the search index was last brought up to date; each adds one message at most.
+    /// Writes since the search index was last brought up to date; those of turns add two messages at most.
     unindexed: usize,
     search_is_behind: Arc<AtomicBool>,
 }
