@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use diesel::SqliteConnection;
@@ -57,8 +57,10 @@ pub(crate) struct Readers {
     path: PathBuf,
     most: usize,
     waiting: Queue<Box<dyn Read>>,
-    started: AtomicUsize,
-    busy: AtomicUsize,
+    /// Reads that wait or are being done.
+    undone: AtomicUsize,
+    /// Threads that read or are about to.
+    live: AtomicUsize,
     /// `None` once closed.
     threads: Mutex<Option<Vec<JoinHandle<()>>>>,
 }
@@ -70,8 +72,8 @@ impl Readers {
             path: path.to_owned(),
             most,
             waiting: Queue::new(QUEUE_CAPACITY),
-            started: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
+            undone: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
             threads: Mutex::new(Some(Vec::new())),
         });
         let first = connect(path, Role::Reader)?;
@@ -82,9 +84,13 @@ impl Readers {
 
     /// Has `job` done by one of the threads.
     pub(crate) fn put(self: &Arc<Self>, job: Box<dyn Read>) -> Result<(), Refused> {
-        self.waiting.put(job)?;
-        let started = self.started.load(Ordering::Relaxed);
-        if started < self.most && self.busy.load(Ordering::Relaxed) >= started {
+        let before = self.undone.fetch_add(1, Ordering::Relaxed);
+        if let Err(refused) = self.waiting.put(job) {
+            self.undone.fetch_sub(1, Ordering::Relaxed);
+            return Err(refused);
+        }
+        let live = self.live.load(Ordering::Relaxed);
+        if live < self.most && before >= live {
             let path = self.path.clone();
             if let Err(error) = self.spawn(move || connect(&path, Role::Reader)) {
                 tracing::warn!(%error, "no further thread reads the database");
@@ -98,42 +104,50 @@ impl Readers {
         self: &Arc<Self>,
         open: impl FnOnce() -> Result<SqliteConnection, String> + Send + 'static,
     ) -> std::io::Result<()> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(threads) = threads.as_mut().filter(|threads| threads.len() < self.most) else {
+        let mut threads = self.threads();
+        let live = self.live.load(Ordering::Relaxed);
+        let Some(threads) = threads.as_mut().filter(|_| live < self.most) else {
             return Ok(());
         };
         let readers = Arc::clone(self);
-        let name = format!("sqlite-reader-{}", threads.len());
-        let thread = thread::Builder::new()
-            .name(name)
-            .spawn(move || match open() {
-                Ok(connection) => readers.run(Conn::new(connection)),
-                Err(error) => tracing::warn!(error, "a thread cannot read the database"),
-            })?;
-        threads.push(thread);
-        self.started.store(threads.len(), Ordering::Relaxed);
-        Ok(())
+        self.live.fetch_add(1, Ordering::Relaxed);
+        let spawned = thread::Builder::new()
+            .name(format!("sqlite-reader-{live}"))
+            .spawn(move || {
+                match open() {
+                    Ok(connection) => readers.run(Conn::new(connection)),
+                    Err(error) => tracing::warn!(error, "a thread cannot read the database"),
+                }
+                readers.live.fetch_sub(1, Ordering::Relaxed);
+            });
+        threads.retain(|thread| !thread.is_finished());
+        spawned.map(|thread| threads.push(thread)).inspect_err(|_| {
+            self.live.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 
     /// Reads until the queue is closed.
     fn run(&self, mut conn: Conn) {
         while let Some(jobs) = self.waiting.take(1) {
-            self.busy.fetch_add(1, Ordering::Relaxed);
             for job in jobs {
                 job.run(&mut conn);
+                self.undone.fetch_sub(1, Ordering::Relaxed);
             }
-            self.busy.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Finishes what waits; later work is refused. Blocks.
     pub(crate) fn close(&self) {
         self.waiting.close();
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.take().into_iter().flatten() {
+        let threads = self.threads().take();
+        for thread in threads.into_iter().flatten() {
             // A thread that panicked has nothing left to finish.
             let _ = thread.join();
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Option<Vec<JoinHandle<()>>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,11 +185,11 @@ mod tests {
         };
         let first = hold();
         assert_eq!(ran.recv().unwrap(), "sqlite-reader-0");
-        assert_eq!(readers.started.load(Ordering::Relaxed), 1);
+        assert_eq!(readers.live.load(Ordering::Relaxed), 1);
         let second = hold();
         assert_eq!(ran.recv().unwrap(), "sqlite-reader-1");
         let third = hold();
-        assert_eq!(readers.started.load(Ordering::Relaxed), 2);
+        assert_eq!(readers.live.load(Ordering::Relaxed), 2);
         drop(second);
         assert_eq!(ran.recv().unwrap(), "sqlite-reader-1");
         drop((first, third));
