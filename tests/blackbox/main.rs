@@ -21,13 +21,14 @@ mod credentials;
 mod cross_door;
 mod disk;
 mod documents;
-mod forward_proxy;
+
 mod hostile_input;
 mod isolation;
 mod kill;
 mod logins;
 mod meaning;
 mod memory;
+mod model_connections;
 mod oauth;
 mod openai;
 mod operations;

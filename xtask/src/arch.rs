@@ -42,6 +42,7 @@ const RULES: &[Rule] = &[
             "paperclip",
             "diesel*",
             "reqwest",
+            "hyper*",
             "tracing*",
         ],
     },
@@ -55,6 +56,7 @@ const RULES: &[Rule] = &[
             "diesel*",
             "libsqlite3-sys",
             "reqwest",
+            "hyper*",
         ],
     },
     Rule {
@@ -65,17 +67,24 @@ const RULES: &[Rule] = &[
     Rule {
         packages: "majordomo-settings",
         edges: &[],
-        banned: &["tokio*", "actix*", "paperclip", "diesel*", "reqwest"],
+        banned: &[
+            "tokio*",
+            "actix*",
+            "paperclip",
+            "diesel*",
+            "reqwest",
+            "hyper*",
+        ],
     },
     Rule {
         packages: "majordomo-infrastructure-sqlite",
         edges: &["majordomo-application", "majordomo-domain"],
-        banned: &["actix*", "paperclip", "reqwest"],
+        banned: &["actix*", "paperclip", "reqwest", "hyper*"],
     },
     Rule {
         packages: "majordomo-infrastructure-postgres",
         edges: &["majordomo-application", "majordomo-domain"],
-        banned: &["actix*", "paperclip", "reqwest"],
+        banned: &["actix*", "paperclip", "reqwest", "hyper*"],
     },
     Rule {
         packages: "majordomo-infrastructure-*",
@@ -90,12 +99,12 @@ const RULES: &[Rule] = &[
             "majordomo-domain",
             TESTKIT,
         ],
-        banned: &["diesel*", "libsqlite3-sys", "reqwest"],
+        banned: &["diesel*", "libsqlite3-sys", "reqwest", "hyper*"],
     },
     Rule {
         packages: "majordomo-presentation-http",
         edges: &["majordomo-application", "majordomo-domain"],
-        banned: &["diesel*", "libsqlite3-sys", "reqwest"],
+        banned: &["diesel*", "libsqlite3-sys", "reqwest", "hyper*"],
     },
     Rule {
         packages: "majordomo-presentation-*",
@@ -104,7 +113,7 @@ const RULES: &[Rule] = &[
             "majordomo-application",
             "majordomo-domain",
         ],
-        banned: &["diesel*", "libsqlite3-sys", "reqwest"],
+        banned: &["diesel*", "libsqlite3-sys", "reqwest", "hyper*"],
     },
     Rule {
         packages: "majordomo-server",

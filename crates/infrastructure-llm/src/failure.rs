@@ -78,6 +78,9 @@ impl Failures {
 
     /// The request failed before any answer.
     pub(crate) fn unreachable(&self, error: &ClientError) -> ModelError {
+        if !error.is_connect() && timed_out(error) {
+            return self.error(ModelErrorKind::Timeout, "the connection timed out");
+        }
         let words = transport_words(error);
         self.error(
             ModelErrorKind::Unavailable,
@@ -143,6 +146,13 @@ fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
+/// Whether the system gave the connection up.
+fn timed_out(error: &ClientError) -> bool {
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.any(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
 /// What went wrong on the way, without addresses: they may be private.
 fn transport_words(error: &ClientError) -> String {
     let mut cause = error.source();
@@ -166,16 +176,20 @@ fn transport_words(error: &ClientError) -> String {
 /// Layers of the connection wrap one IO error in another; the innermost tells.
 fn io_words(error: &io::Error) -> String {
     let Some(inner) = error.get_ref() else {
-        return match error.kind() {
-            io::ErrorKind::TimedOut => "no connection in time".to_owned(),
-            kind => kind.to_string(),
-        };
+        return io_kind(error.kind());
     };
     if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
         return format!("TLS failed: {tls}");
     }
     match inner.downcast_ref::<io::Error>() {
         Some(io) => io_words(io),
-        None => error.kind().to_string(),
+        None => io_kind(error.kind()),
+    }
+}
+
+fn io_kind(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::TimedOut => "no connection in time".to_owned(),
+        kind => kind.to_string(),
     }
 }

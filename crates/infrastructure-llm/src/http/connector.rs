@@ -22,6 +22,10 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Questions without an answer after which a connection is dead.
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// How long what was sent may stay unacknowledged before a connection is dead.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 /// Boxed errors, as hyper passes them on.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A connection to a provider or its proxy, the latter with TLS where the proxy's address asks for it.
@@ -64,8 +68,13 @@ impl Connector {
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_keepalive_interval(Some(KEEPALIVE));
         tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-        let plain = with_tls(tls, tcp);
-        let route = Route { plain, proxy };
+        tcp.set_connect_timeout(Some(timeout));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        let route = match proxy {
+            None => Route::Direct(tcp),
+            Some(proxy) => Route::Proxy(with_tls(tls, tcp), proxy),
+        };
         Self {
             inner: with_tls(tls, route),
             timeout,
@@ -101,9 +110,10 @@ impl Service<Uri> for Connector {
 
 /// The way to a provider, below its TLS.
 #[derive(Clone)]
-struct Route {
-    plain: HttpsConnector<HttpConnector>,
-    proxy: Option<Proxy>,
+enum Route {
+    Direct(HttpConnector),
+    /// The connector speaks TLS where the proxy's address asks for it.
+    Proxy(HttpsConnector<HttpConnector>, Proxy),
 }
 
 impl Service<Uri> for Route {
@@ -112,24 +122,30 @@ impl Service<Uri> for Route {
     type Future = BoxFuture<'static, Result<Via, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.plain.poll_ready(cx)
+        match self {
+            Self::Direct(tcp) => tcp.poll_ready(cx).map_err(Into::into),
+            Self::Proxy(connector, _) => connector.poll_ready(cx),
+        }
     }
 
     fn call(&mut self, provider: Uri) -> Self::Future {
-        let Some(proxy) = &self.proxy else {
-            let connecting = self.plain.call(provider);
-            return Box::pin(async move { connecting.await.map(Via::provider) });
-        };
-        let address = proxy.0.uri().clone();
-        if provider.scheme_str() == Some("https") {
-            let mut tunnel = Tunnel::new(address, self.plain.clone());
-            if let Some(credentials) = proxy.credentials() {
-                tunnel = tunnel.with_auth(credentials);
+        match self {
+            Self::Direct(tcp) => {
+                let connecting = tcp.call(provider);
+                Box::pin(async move { Ok(Via::provider(Plain::Http(connecting.await?))) })
             }
-            return Box::pin(async move { Ok(Via::provider(tunnel.call(provider).await?)) });
+            Self::Proxy(connector, proxy) if provider.scheme_str() == Some("https") => {
+                let mut tunnel = Tunnel::new(proxy.0.uri().clone(), connector.clone());
+                if let Some(credentials) = proxy.credentials() {
+                    tunnel = tunnel.with_auth(credentials);
+                }
+                Box::pin(async move { Ok(Via::provider(tunnel.call(provider).await?)) })
+            }
+            Self::Proxy(connector, proxy) => {
+                let connecting = connector.call(proxy.0.uri().clone());
+                Box::pin(async move { connecting.await.map(Via::proxy) })
+            }
         }
-        let connecting = self.plain.call(address);
-        Box::pin(async move { connecting.await.map(Via::proxy) })
     }
 }
 
