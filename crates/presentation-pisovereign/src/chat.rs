@@ -16,8 +16,8 @@ use frames::{StreamPayload, render};
 
 /// POST /v1/chat: Send a chat message
 ///
-/// Answers when the answer is whole. The message is stored before the model is asked; a message to a conversation in
-/// which one is being answered waits for its turn.
+/// Answers when the answer is whole and stored. A message to a conversation in which one is being answered waits for its
+/// turn.
 #[api_v2_operation(tags(Chat), operation_id = "chat")]
 pub(crate) async fn chat(
     Authenticated(caller): Authenticated,

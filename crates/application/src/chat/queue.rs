@@ -15,7 +15,7 @@ use crate::runs::{RunLog, Unstored};
 pub(super) struct PendingTurn {
     pub(super) run: Run,
     pub(super) caller: Caller,
-    /// The user's message as it was stored.
+    /// The user's message as it is, or will be, stored.
     pub(super) message: Message,
     /// The model chosen for the session.
     pub(super) session_model: Option<String>,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::error::ChatError;
 use crate::runs::RunStream;
 
-/// An accepted turn: its message is stored, its run goes on whether or not anyone watches.
+/// An accepted turn: its message is stored, or will be with its answer; its run goes on whether or not anyone watches.
 pub struct Turn {
     /// The run that answers.
     pub run: RunId,

@@ -60,6 +60,7 @@ impl ChatService {
                 .await
                 .map_err(|error| cannot_be_stored(&turn.run.id, &error));
         }
+        writer.settle_storing().await;
         if writer.is_refused() {
             self.accounting.keep(draft.calls);
             return Err("storage");
@@ -123,7 +124,12 @@ impl ChatService {
                 self.note_failure(turn.log.run().clone(), error.clone());
             }
         }
+        // Those of a turn that is stored already are lost with its end; this one would leave nothing at all.
+        let unstored = writer.is_unstored().then(|| answer.calls.clone());
         let finished = writer.finish(answer, RunEventKind::Finished(outcome)).await;
+        if finished.is_err() {
+            self.accounting.keep(unstored.into_iter().flatten());
+        }
         if let Some((embedding, owner, question)) = said {
             let messages = [Some(question), told].into_iter().flatten();
             embedding.tell(&owner, messages.map(RememberedId::Turn));
@@ -328,7 +334,8 @@ impl ChatService {
         draft: &mut Draft,
     ) -> Result<(Step, FinishReason), End> {
         let (options, config) = (&turn.run.options, self.config());
-        let max_tokens = self.begin_call(turn, model, messages, draft).await?;
+        let beginning = self.begin_call(turn, model, messages, draft);
+        let max_tokens = writer.beside(beginning).await??;
         let opened = self.models.open(&turn.caller, model, |model| ModelRequest {
             tools: self.tools.specs().clone(),
             temperature: options.temperature.or(config.temperature),

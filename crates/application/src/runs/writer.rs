@@ -104,6 +104,19 @@ impl JournalWriter {
         Ok(())
     }
 
+    /// Waits until it is known whether the turn is stored, where its sender waits for that.
+    pub(crate) async fn settle_storing(&mut self) {
+        if self.unstored.as_ref().is_some_and(Unstored::is_awaited) {
+            // What became of it is kept, and the sender is told.
+            let _ = self.settle().await;
+        }
+    }
+
+    /// Whether the turn itself is not stored, as far as is known.
+    pub(crate) const fn is_unstored(&self) -> bool {
+        self.unstored.is_some()
+    }
+
     /// Whether the turn was not stored and its sender knows.
     pub(crate) fn is_refused(&self) -> bool {
         self.unstored.as_ref().is_some_and(Unstored::is_refused)
@@ -150,7 +163,14 @@ impl JournalWriter {
             {
                 let patience = self.unstored.as_ref().map_or(LINGER, |_| HOLD);
                 let arm = || Box::pin(sleep_until(since + patience));
-                self.linger.get_or_insert_with(arm).as_mut().await;
+                let linger = self.linger.get_or_insert_with(arm);
+                let mut changes = self.log.changes();
+                while !self.log.is_watched() {
+                    tokio::select! {
+                        () = linger.as_mut() => break,
+                        _ = changes.changed() => {}
+                    }
+                }
             }
             self.begin(Act::Append(Durability::Written));
         }

@@ -201,6 +201,26 @@ async fn a_message_that_was_not_stored_is_refused() {
     }
 }
 
+/// The same, where the model has answered before storage failed.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_a_message_that_was_not_stored_is_not_stored_either() {
+    let Shaky { world, journal } = shaky([Script::answer("x")], config());
+    journal.fail("journal.accept", 1);
+    let model = world.model.clone();
+    journal.meanwhile("journal.accept", async move {
+        while model.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        sleep(Duration::from_millis(5)).await;
+    });
+    let error = world.chat.send(&alice(), first("go")).await.err().unwrap();
+    assert!(matches!(error, ChatError::Storage(_)), "{error:?}");
+    while world.chat.active_sessions() > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(world.sessions().await.is_empty());
+}
+
 /// A turn that has shown nothing when the process ends is run by the next one, stored or not.
 #[tokio::test]
 async fn a_question_that_is_not_stored_yet_outlives_its_process() {
