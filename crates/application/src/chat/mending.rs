@@ -28,6 +28,11 @@ struct State {
 }
 
 impl Unended {
+    /// Whether storage did not answer when it was last needed for the end of a run.
+    pub(super) fn any(&self) -> bool {
+        self.state().attended
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

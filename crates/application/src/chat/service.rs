@@ -215,6 +215,8 @@ impl ChatService {
         }
         let storing = match durability {
             _ if request.session.is_some() => Storing::First(durability),
+            // No model is to be paid for what cannot be stored.
+            _ if self.unended.any() => Storing::First(durability),
             Durability::Written => Storing::WithAnswer,
             Durability::Flushed => Storing::Meanwhile,
         };

@@ -176,12 +176,18 @@ async fn an_answer_that_breaks_off_is_an_error_and_kept() {
 async fn storage_that_fails_accepts_nothing() {
     let world = World::playing([Script::answer("never")]).await;
     world.storage.set_down(true);
-    let answer = world.post("/api/v1/chat", json!({ "content": "hi" })).await;
-    assert_eq!(
-        answer.expect(503),
-        json!({ "detail": "Storage is unavailable" })
-    );
+    let refused = json!({ "detail": "Storage is unavailable" });
+    let named = json!({ "content": "hi", "session_id": "s" });
+    let answer = world.post("/api/v1/chat", named).await;
+    assert_eq!(answer.expect(503), refused);
     assert!(world.model.requests().is_empty());
+    // A message that begins a session finds out when its answer is to be stored; those after it know.
+    for _ in 0..2 {
+        let begun = json!({ "content": "hi" });
+        let answer = world.post("/api/v1/chat", begun).await;
+        assert_eq!(answer.expect(503), refused);
+        assert!(world.model.requests().len() <= 1);
+    }
 }
 
 #[actix_web::test]
